@@ -1,0 +1,71 @@
+"""How a command ends: the tagged reply, at once or after a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+Kind: TypeAlias = Literal["OK", "NO", "BAD"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """
+    The tagged reply of one command.
+
+    Grammar: response-tagged = tag SP resp-cond-state CRLF
+    RFC: 3501 section 7.1
+    """
+
+    kind: Kind
+    text: str
+    code: bytes | None = None
+    """The response code without its brackets: `b"READ-WRITE"`, `b"MODIFIED 7,9"`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """
+    A command that has been checked and waits for its commit.
+
+    The session starts `commit` at once and, where the same command stands behind this one in the
+    input, the commits of those too, so that all of them share one batch. `finish` then runs in the
+    order of the commands, writes what the client must see, and gives the reply. An error of either
+    is mapped like an error of the handler.
+    """
+
+    commit: Coroutine[Any, Any, Any]
+    finish: Callable[[Any], Awaitable[Reply]]
+
+
+class CommandRefused(Exception):  # noqa: N818 -- it is an answer, not a fault
+    """Raised by a handler to end the command with NO or BAD wherever it stands."""
+
+    def __init__(self, text: str, code: bytes | None = None, kind: Kind = "NO") -> None:
+        super().__init__(text)
+        self.reply = Reply(kind, text, code)
+
+
+class SessionEnds(Exception):  # noqa: N818 -- it is a decision, not a fault
+    """Raised to end the session with BYE: the client would otherwise believe something untrue."""
+
+    def __init__(self, text: str, code: bytes | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.code = code
+
+
+def ok(text: str, code: bytes | None = None) -> Reply:
+    """Return a reply that the command was carried out."""
+    return Reply("OK", text, code)
+
+
+def no(text: str, code: bytes | None = None) -> Reply:
+    """Return a reply that the command could not be carried out."""
+    return Reply("NO", text, code)
+
+
+def bad(text: str, code: bytes | None = None) -> Reply:
+    """Return a reply that the command makes no sense here."""
+    return Reply("BAD", text, code)
