@@ -1,0 +1,253 @@
+"""Every bound in the system: one named constant each, with its reason."""
+
+# --- wire: what one command may cost before it is understood -------------------------------------
+
+LINE_BYTES_MAX = 131_072
+"""All text of one command, literals aside: about 20,000 scattered UIDs. RFC 7162 section 4
+lets clients send 8,192; the common C server takes 65,536, and clients have grown used to that."""
+
+LITERAL_BYTES_MAX = 65_536
+"""A literal of a logged-in session outside APPEND: search strings, mailbox names, header field names."""
+
+LITERAL_BYTES_BEFORE_LOGIN_MAX = 4_096
+"""A literal from somebody unknown: a user name or a password and nothing else."""
+
+APPEND_LITERAL_BYTES_MAX = 67_108_864
+"""One message: above what any common SMTP server lets through, and a fraction of a worker's memory."""
+
+COMMAND_LITERAL_BYTES_MAX = 134_217_728
+"""All literals of one command (MULTIAPPEND): two messages of the largest size, or many of common size."""
+
+LITERALS_PER_COMMAND_MAX = 1_000
+"""MULTIAPPEND in batches stays far below; a million empty literals would cost memory without bytes."""
+
+LITERAL_SKIP_BYTES_MAX = 134_217_728
+"""A refused non-synchronising literal up to this size is read and dropped; beyond it the connection is
+closed, because a client that sends more than this unasked does not listen (RFC 7888 section 4)."""
+
+LITERAL_SKIP_BYTES_BEFORE_LOGIN_MAX = 65_536
+"""The same for somebody unknown, who has no reason to send any of it."""
+
+TAG_BYTES_MAX = 255
+"""A tag is echoed; real ones have up to twenty octets."""
+
+ATOM_BYTES_MAX = 1_024
+"""An atom outside mailbox names and strings: keywords, capability and item names."""
+
+MAILBOX_NAME_BYTES_MAX = 1_000
+"""A mailbox name in modified UTF-7: more than any client shows, below what a path may have."""
+
+FLAGS_PER_COMMAND_MAX = 512
+"""More flags than this in one list are no mail client's."""
+
+SET_RANGES_MAX = 65_536
+"""Elements of one sequence set: more than a line of the largest length can spell."""
+
+FETCH_ITEMS_MAX = 256
+"""Items in one FETCH: a client that asks for every part of a message with a hundred parts stays below."""
+
+HEADER_FIELDS_MAX = 256
+"""Field names in one BODY[HEADER.FIELDS (...)]; clients ask for up to fifty."""
+
+SECTION_PATH_MAX = 64
+"""Part numbers in one section; the MIME scanner goes no deeper."""
+
+SEARCH_DEPTH_MAX = 100
+"""Nesting of NOT, OR and parentheses: clients chain an OR for each alternative; below Python's stack."""
+
+SEARCH_KEYS_MAX = 1_000
+"""Keys of one SEARCH, each of which is a pass over the mailbox."""
+
+LIST_PATTERNS_MAX = 100
+"""Patterns of one LIST, each of which is matched with every mailbox."""
+
+ID_PAIRS_MAX = 30
+"""Field and value pairs of ID. RFC 2971 section 3.3 names this number."""
+
+ID_FIELD_BYTES_MAX = 30
+"""Octets of a field name of ID. RFC 2971 section 3.3 names this number."""
+
+ID_VALUE_BYTES_MAX = 1_024
+"""Octets of a value of ID. RFC 2971 section 3.3 names this number."""
+
+RESPONSE_LINE_BYTES = 8_000
+"""VANISHED is split so that a line stays below: what section 4 of RFC 7162 asks of clients suits them as well."""
+
+QUOTED_BYTES_MAX = 1_000
+"""Longer strings go out as literals: some clients read quoted strings into small buffers."""
+
+# --- core: what one mailbox may hold -------------------------------------------------------------
+
+KEYWORDS_PER_MAILBOX_MAX = 250
+"""Different keywords of a mailbox: clients use a few dozen, a work queue at most 64; all stand in FLAGS."""
+
+MAILBOX_NAME_CHARS_MAX = 1_000
+"""Characters of a full mailbox name: far beyond what people type, small enough for a response line."""
+
+MAILBOX_LEVELS_MAX = 64
+"""Levels of hierarchy in a name: wildcard matching and the creation of parents stay cheap."""
+
+MAILBOXES_PER_ACCOUNT_MAX = 20_000
+"""Mailboxes of one account: a listing is held in memory and answered in one piece."""
+
+LOG_CHANGES_IN_MEMORY_MAX = 16_384
+"""Newest changes of a mailbox kept in memory (about 0.5 MB): a client that comes back after more of them
+is answered from the chunks instead, which costs more and is equally right."""
+
+LOG_WEIGHT_IN_MEMORY_MAX = 4_000_000
+"""Messages named by those changes, together: bounds the memory of few but huge changes."""
+
+HUGE_OPERATION_MESSAGES_MIN = 4_096
+"""From this many messages on an operation is prepared in slices before it takes the account's lock."""
+
+# --- LMTP: what one delivering client may cost ----------------------------------------------------
+
+LMTP_LINE_BYTES_MAX = 2_048
+"""A command line with its CRLF: the 512 of RFC 5321 section 4.5.3.1.4, what SIZE, BODY and SMTPUTF8 add to
+it, and room for the long return paths that mailing lists and forwarders write."""
+
+LMTP_RECIPIENTS_MAX = 1_000
+"""Recipients of one message: ten times what RFC 5321 section 4.5.3.1.8 wants at least; the sender comes
+back with the others."""
+
+LMTP_BAD_COMMANDS_MAX = 50
+"""Commands in a row that are not understood before the connection is closed: whoever sends them is no mail
+server (a browser, a port scan)."""
+
+LMTP_DISCARD_BYTES_MAX = 268_435_456
+"""Octets of a message over the limit that are read and dropped so that the sender learns of its 552; one
+that sends more than this is cut."""
+
+
+# --- mime: what reading one message may cost ------------------------------------------------------
+
+MIME_DEPTH_MAX = 100
+"""Nested parts in one message: real mail stays below 20 even after years of forwarding as attachment.
+What lies deeper is one opaque part, so that no client has to read parentheses without end."""
+
+MIME_PARTS_MAX = 10_000
+"""Parts in one message: the largest digests have some hundreds. The last part holds the rest."""
+
+MIME_HEADER_BYTES_MAX = 262_144
+"""How much of one header is read for ENVELOPE and BODYSTRUCTURE: several thousand recipients."""
+
+MIME_HEADERS_BYTES_MAX = 1_048_576
+"""How much of all headers of one message together. One octet of header makes up to thirteen octets of
+ready ENVELOPE (an address in From is repeated as Sender and Reply-To): this bounds both."""
+
+MIME_DELIMITERS_EXAMINED_MAX = 200_000
+"""Lines that begin like a multipart delimiter and are looked at: 20 for each part there may be, and about
+0.1 s of work on a message made of nothing else."""
+
+MIME_PARAMETERS_MAX = 128
+"""Parameters of one Content-Type or Content-Disposition: RFC 2231 continuations of a very long file name
+take some dozens."""
+
+MIME_COMMENT_DEPTH_MAX = 64
+"""Nested comments in one address: nobody nests two, and the text of a comment is shown as a name."""
+
+MIME_CHARSETS_CACHED_MAX = 256
+"""Charset labels whose codec is remembered; mail knows about a hundred."""
+
+MIME_FIELD_NAMES_CACHED_MAX = 64
+"""Header field names whose search pattern is remembered; searches name a handful."""
+
+MIME_PART_HEADERS_CACHED_MAX = 512
+"""Headers of parts whose meaning is remembered: most text parts of a mailbox share a dozen headers."""
+
+MIME_PART_HEADER_CACHED_BYTES_MAX = 256
+"""The largest header that is remembered: longer ones carry file names and ids and do not recur."""
+
+# --- server: what one connection may cost ---------------------------------------------------------
+
+READ_BUFFER_BYTES = 65_536
+"""One buffer per process, shared by all connections, into which the sockets are read."""
+
+READ_AHEAD_BYTES_MAX = 262_144
+"""Octets of pipelined commands taken in while one runs; then the socket is not read until they are done."""
+
+OUTPUT_PIECE_BYTES = 65_536
+"""Responses are handed to the socket in pieces of about this size."""
+
+OUTPUT_AHEAD_BYTES_MAX = 262_144
+"""Octets that wait for a slow reader before whoever writes to it must wait."""
+
+WRITE_STALL_SECONDS_MAX = 300
+"""A client that reads nothing for so long while it is told something is cut: it holds memory and waits."""
+
+IDLE_SECONDS_MAX = 1_800
+"""Silence of a logged-in client. RFC 3501 section 5.4 wants 30 minutes at least."""
+
+IDLE_BEFORE_LOGIN_SECONDS_MAX = 60
+"""Silence of somebody unknown: a person who types LOGIN by hand needs less."""
+
+CLOSE_SECONDS_MAX = 5
+"""How long a client may take to read the last words before its connection is cut."""
+
+TLS_HANDSHAKE_SECONDS_MAX = 20
+"""Slow mobile links need some seconds; whoever takes longer holds a socket for nothing."""
+
+TLS_READ_BYTES = 16_384
+"""Buffer of one TLS connection: a TLS record holds no more. asyncio's 262,144 would cost 290 KB a session."""
+
+BAD_COMMANDS_MAX = 25
+"""Commands in a row that make no sense: whoever sends them is no IMAP client (a browser, a scan)."""
+
+PIPELINED_COMMANDS_MAX = 64
+"""Consecutive pipelined commands submitted together; each holds its prepared answer in memory."""
+
+CONNECTIONS_BEFORE_LOGIN_MAX = 1_000
+"""Connections of one process that have not logged in; the oldest makes room for a new one."""
+
+CONNECTIONS_PER_ADDRESS_MAX = 10_000
+"""Connections from one address to one process: an office behind one address, or a webmail, stays below."""
+
+CONNECTIONS_PER_USER_MAX = 5_000
+"""Sessions of one user in one process: a hundred workers on one account and what they leave behind."""
+
+LISTEN_BACKLOG = 512
+"""Connections that wait to be accepted: all clients of a site reconnect at once after a restart."""
+
+STOP_SECONDS_MAX = 10
+"""How long running commands may take to finish when the server is told to stop."""
+
+IDLE_POLL_SECONDS = 15
+"""IDLE asks what changed at least so often: a lost wake-up costs this much time and no truth."""
+
+WORKERS_MAX = 64
+"""Processes that serve the same listeners."""
+
+WORKER_RESTART_SECONDS_MAX = 10
+"""Longest pause before a worker that keeps dying is started again."""
+
+# --- logging in -----------------------------------------------------------------------------------
+
+USER_NAME_BYTES_MAX = 255
+"""A user name: an address of RFC 5321 has at most 254 octets."""
+
+PASSWORD_BYTES_MAX = 1_024
+"""argon2 reads all of a password; longer ones only cost time."""
+
+PASSWORD_THREADS_MAX = 2
+"""Passwords checked at the same time: each takes 64 MiB and a core for some 50 ms."""
+
+LOGIN_CACHE_ENTRIES_MAX = 10_000
+"""Recent successful logins remembered as keyed digests, 100 bytes each."""
+
+LOGIN_CACHE_SECONDS = 600
+"""How long a success is remembered; a changed password is noticed at once all the same."""
+
+LOGIN_FAILURES_PER_CONNECTION_MAX = 5
+"""Wrong passwords on one connection before it is cut."""
+
+LOGIN_DELAY_SECONDS = 0.5
+"""Wait after the second failure; doubled by each further one."""
+
+LOGIN_DELAY_SECONDS_MAX = 15
+"""Longest wait: clients give up after 30 to 60 seconds."""
+
+LOGIN_FAILURES_KEPT_SECONDS = 900
+"""A failure counts for so long against its address and its user."""
+
+LOGIN_FAILURES_TRACKED_MAX = 20_000
+"""Addresses and users with recent failures that are remembered; the least recent is forgotten first."""

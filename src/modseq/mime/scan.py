@@ -1,0 +1,292 @@
+"""
+The one reading of a message, at delivery: ENVELOPE, BODY, BODYSTRUCTURE and the part table.
+
+The message is read from left to right with a stack of open entities. Only lines that begin like the delimiter
+of an open multipart are looked at; a delimiter closes everything inside its multipart, so that an outer
+boundary ends inner parts whose own end is missing. The work grows with the length of the message and not with
+the depth of nesting, and every bound is in `limits`.
+"""
+
+from dataclasses import dataclass
+
+from modseq import limits
+from modseq.mime import parts as part_table
+from modseq.mime.date import sent_day
+from modseq.mime.envelope import envelope
+from modseq.mime.header import BLANK_LINE, begins_header, unfold
+from modseq.mime.parts import MESSAGE, MULTIPART, TEXT, Part
+from modseq.mime.structure import OPAQUE, PLAIN, Entity, entity, entity_of_header, known_fields
+
+_CR = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """
+    What the store keeps beside a message.
+
+    RFC: 3501 section 7.4.2
+    `envelope`, `body` and `bodystructure` are the values of the FETCH items of those names, ready to be sent;
+    they may hold literals. `parts` is the part table for `section`. `sent_date` is the day of the Date field
+    in days since 1970-01-01, without regard to time and zone; None if there is none. `header_length` counts
+    octets, with the blank line.
+    """
+
+    envelope: bytes
+    body: bytes
+    bodystructure: bytes
+    parts: bytes
+    sent_date: int | None
+    header_length: int
+
+
+class _Open:
+    """An entity whose end is not yet known."""
+
+    __slots__ = (
+        "body_at",
+        "delimiter",
+        "entity",
+        "envelope",
+        "header_at",
+        "lines",
+        "lines_counted_to",
+        "ready_at",
+        "row",
+    )
+
+    def __init__(self, entity: Entity, header_at: int, body_at: int, row: int, ready_at: int) -> None:
+        self.entity = entity
+        self.header_at = header_at
+        self.body_at = body_at
+        self.row = row
+        self.ready_at = ready_at  # index of the ready piece that waits for the size
+        self.delimiter: bytes | None = None
+        self.envelope = b""
+        self.lines = 0  # of an encapsulated message, up to lines_counted_to
+        self.lines_counted_to = body_at
+
+
+class _Walk:
+    """One reading of one message."""
+
+    def __init__(self, message: bytes) -> None:
+        self.message = message
+        self.stack: list[_Open] = []
+        self.delimiters: dict[bytes, int] = {}  # delimiter line without its end: depth of its multipart
+        self.needle = b"\n--"
+        self.rows: list[Part] = []
+        self.body: list[bytes] = []
+        self.structure: list[bytes] = []
+        self.headers_left = limits.MIME_HEADERS_BYTES_MAX
+        self.delimiters_left = limits.MIME_DELIMITERS_EXAMINED_MAX
+        self.blank_at = -1  # the next blank line, found once for all headers before it
+        self.blank_end = 0
+
+    def read(self) -> None:
+        """Open the root, follow the delimiters, close what is open at the end."""
+        position = self._open_root()
+        message = self.message
+        while self.delimiters:
+            found = self._next_delimiter(position, len(message))
+            if found is None:
+                break
+            at, line_end, depth, is_last = found
+            self._close_above(depth, at - 1 if at and message[at - 1] == _CR else at)
+            if is_last:
+                self._forget_delimiter(depth)
+                position = line_end
+            elif len(self.rows) >= limits.MIME_PARTS_MAX:
+                break
+            else:
+                is_digest = self.stack[depth].entity.is_digest
+                position = self._open_part(min(line_end + 1, len(message)), in_digest=is_digest)
+        self._close_above(-1, len(message))
+
+    def _next_delimiter(self, position: int, end: int) -> tuple[int, int, int, bool] | None:
+        """
+        The next delimiter line of an open multipart whose line begins in message[position + 1 : end + 1].
+
+        Returns: the offset of the newline before it, the offset of the newline that ends it, the depth of its
+            multipart, and whether it is the last one.
+        """
+        message = self.message
+        delimiters = self.delimiters
+        while self.delimiters_left > 0:
+            at = message.find(self.needle, position, end)
+            if at < 0:
+                return None
+            self.delimiters_left -= 1
+            line_end = message.find(b"\n", at + 1)
+            if line_end < 0:
+                line_end = len(message)
+            line = message[at + 1 : line_end].rstrip()
+            depth = delimiters.get(line)
+            if depth is not None:
+                return at, line_end, depth, False
+            if line.endswith(b"--") and (depth := delimiters.get(line[:-2])) is not None:
+                return at, line_end, depth, True
+            position = line_end
+        return None
+
+    def _open_root(self) -> int:
+        """Open the message itself; return where to look for delimiters."""
+        header_length = self._header_end(0)
+        self.fields = known_fields(self._visible_header(0, header_length))
+        root = entity(self.fields, in_digest=False)
+        self.envelope = envelope(self.fields)
+        self.header_length = header_length
+        return self._open(root, 0, header_length)
+
+    def _open_part(self, start: int, *, in_digest: bool) -> int:
+        """Open the part whose header begins at `start`; return where to look for delimiters."""
+        body_at = self._header_end(start)
+        if len(self.stack) >= limits.MIME_DEPTH_MAX:
+            return self._open(OPAQUE, start, body_at)
+        return self._open(
+            entity_of_header(self._visible_header(start, body_at), in_digest=in_digest), start, body_at
+        )
+
+    def _open(self, opened: Entity, start: int, body_at: int) -> int:
+        """Put an entity, and the message it may carry, on the stack."""
+        while True:
+            entry = _Open(opened, start, body_at, len(self.rows), len(self.body))
+            self.stack.append(entry)
+            self.rows.append(Part(start, body_at, body_at, opened.kind, opened.encoding, 1))
+            self.body.append(b"(")
+            self.structure.append(b"(")
+            if opened.kind == MULTIPART and opened.boundary:
+                self._remember_delimiter(entry, b"--" + opened.boundary)
+            if opened.kind != MESSAGE:
+                return max(body_at - 1, 0)
+            start = body_at
+            body_at = self._header_end(start)
+            found = known_fields(self._visible_header(start, body_at))
+            entry.envelope = envelope(found)
+            deep = len(self.stack) >= limits.MIME_DEPTH_MAX
+            opened = OPAQUE if deep else entity(found, in_digest=False)
+
+    def _header_end(self, start: int) -> int:
+        """Where the body begins of the entity whose header begins at `start`."""
+        message = self.message
+        if not begins_header(message, start):
+            return start
+        if start == 0 and message.startswith((b"\n", b"\r\n")):
+            return 1 if message.startswith(b"\n") else 2
+        newline = max(start - 1, 0)
+        if self.blank_at < newline:
+            blank = BLANK_LINE.search(message, newline)
+            self.blank_at, self.blank_end = (len(message),) * 2 if blank is None else blank.span()
+        if self.delimiters:
+            cut = self._next_delimiter(newline, self.blank_at)
+            if cut is not None:
+                return cut[0] + 1
+        return self.blank_end
+
+    def _visible_header(self, start: int, end: int) -> bytes:
+        """As much of a header as may be read."""
+        length = min(end - start, limits.MIME_HEADER_BYTES_MAX, self.headers_left)
+        self.headers_left -= length
+        return self.message[start : start + length]
+
+    def _remember_delimiter(self, entry: _Open, delimiter: bytes) -> None:
+        """Look for the delimiter of a multipart from now on; an outer one of the same text goes first."""
+        if delimiter in self.delimiters:
+            return
+        entry.delimiter = delimiter
+        self.delimiters[delimiter] = len(self.stack) - 1
+        self._choose_needle()
+
+    def _forget_delimiter(self, depth: int) -> None:
+        """The multipart at that depth has ended; what follows is its epilogue."""
+        entry = self.stack[depth]
+        if entry.delimiter is not None:
+            del self.delimiters[entry.delimiter]
+            entry.delimiter = None
+            self._choose_needle()
+
+    def _choose_needle(self) -> None:
+        """What all delimiters looked for begin with: the more there is of it, the fewer lines are looked at."""
+        if not self.delimiters:
+            return
+        first, last = min(self.delimiters), max(self.delimiters)
+        shared = 0
+        for one, other in zip(first, last, strict=False):
+            if one != other:
+                break
+            shared += 1
+        self.needle = b"\n" + first[:shared]
+
+    def _close_above(self, depth: int, end: int) -> None:
+        """Close every entity deeper than `depth`; their bodies end at `end`."""
+        stack = self.stack
+        while len(stack) > depth + 1:
+            self._forget_delimiter(len(stack) - 1)
+            self._close(stack[-1], end)
+            stack.pop()
+
+    def _close(self, entry: _Open, end: int) -> None:
+        """Write what waited for the end of an entity."""
+        opened = entry.entity
+        body_at = entry.body_at
+        end = max(end, body_at)
+        if opened.kind == MULTIPART:
+            if len(self.rows) == entry.row + 1:
+                self._add_only_part(body_at, end)
+            self.body.append(b" %b)" % opened.head)
+            self.structure.append(b" %b%b)" % (opened.head, opened.extension))
+        elif opened.kind == MESSAGE:
+            lines = entry.lines + self.message.count(b"\n", entry.lines_counted_to, end)
+            fields = b"%b%d %b " % (opened.head, end - body_at, entry.envelope)
+            self.body[entry.ready_at] = self.structure[entry.ready_at] = fields
+            self.body.append(b" %d)" % lines)
+            self.structure.append(b" %d%b)" % (lines, opened.extension))
+            self._count_for_outer(entry, lines, end)
+        else:
+            fields = b"%b%d" % (opened.head, end - body_at)
+            if opened.kind == TEXT:
+                fields = b"%b %d" % (fields, self.message.count(b"\n", body_at, end))
+            self.body[entry.ready_at] = fields + b")"
+            self.structure[entry.ready_at] = b"%b%b)" % (fields, opened.extension)
+        rows = len(self.rows) - entry.row
+        self.rows[entry.row] = Part(entry.header_at, body_at, end, opened.kind, opened.encoding, rows)
+
+    def _count_for_outer(self, entry: _Open, lines: int, end: int) -> None:
+        """Spare the message around this one the counting of the same lines again."""
+        for outer in reversed(self.stack[:-1]):
+            if outer.entity.kind == MESSAGE:
+                outer.lines += self.message.count(b"\n", outer.lines_counted_to, entry.body_at) + lines
+                outer.lines_counted_to = end
+                return
+
+    def _add_only_part(self, body_at: int, end: int) -> None:
+        """
+        Give a multipart in which no part was found one of type TEXT/PLAIN, which holds all of its body.
+
+        The grammar demands a part, and this way clients show what there is.
+        """
+        self.rows.append(Part(body_at, body_at, end, PLAIN.kind, PLAIN.encoding, 1))
+        fields = b"%b%d %d" % (PLAIN.head, end - body_at, self.message.count(b"\n", body_at, end))
+        self.body.append(fields + b")")
+        self.structure.append(b"%b%b)" % (fields, PLAIN.extension))
+
+
+def scan(message: bytes) -> Scanned:
+    """
+    Read a message once and say everything that FETCH and SEARCH need to know of its shape.
+
+    RFC: 3501 section 7.4.2, 6.4.5
+    Args:
+        message: the octets of the message, of less than 4 GiB; lines may end in CRLF or LF.
+    """
+    walk = _Walk(message)
+    walk.read()
+    date = walk.fields.get(b"date")
+    return Scanned(
+        envelope=walk.envelope,
+        body=b"".join(walk.body),
+        bodystructure=b"".join(walk.structure),
+        parts=part_table.pack(walk.rows),
+        sent_date=None if date is None else sent_day(unfold(date)),
+        header_length=walk.header_length,
+    )
