@@ -22,6 +22,8 @@ class Reply:
     text: str
     code: bytes | None = None
     """The response code without its brackets: `b"READ-WRITE"`, `b"MODIFIED 7,9"`."""
+    after: Callable[[], Awaitable[None]] | None = None
+    """What the session does once the reply is written: STARTTLS."""
 
 
 @dataclass(frozen=True, slots=True)
