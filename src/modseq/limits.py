@@ -322,3 +322,34 @@ MAILBOXES_LOADED_MAX = 64
 
 UNKNOWN_OUTCOME_ATTEMPTS_MAX = 3
 """How often the outcome of a commit is looked up before it is given up as unknown."""
+
+# --- delivery and import ---------------------------------------------------------------------------
+
+SCAN_IN_LOOP_BYTES_MAX = 65_536
+"""Larger messages are scanned in a thread: up to here scanning costs about as much as handing it over."""
+
+LMTP_CONTENT_BYTES_MAX = 536_870_912
+"""Octets of messages on their way in all LMTP connections of a process: eight of the largest; more wait
+outside with 452 until some are stored."""
+
+LMTP_CONNECTIONS_MAX = 200
+"""LMTP connections of one process: a mail server opens some dozens at most."""
+
+LMTP_IDLE_SECONDS_MAX = 300
+"""Silence after which an LMTP connection is closed: RFC 5321 section 4.5.3.2.7 asks for five minutes."""
+
+LMTP_READ_BYTES = 65_536
+"""Octets read at once from an LMTP connection, and so the most that waits unread in memory."""
+
+IMPORT_BATCH_MESSAGES_MAX = 64
+"""Messages of an import that are stored under one mod-sequence by one commit: the cost of a sync is spread,
+and an import that is stopped repeats no more than these."""
+
+IMPORT_BATCH_BYTES_MAX = 16_777_216
+"""Octets after which such a batch is closed early: bounds the memory of an import."""
+
+EXPORT_BATCH_MESSAGES_MAX = 256
+"""Messages whose rows are read at once by an export."""
+
+MBOX_READ_BYTES = 1_048_576
+"""Octets read at once from an mbox file."""
