@@ -1,0 +1,25 @@
+# Two commands do everything: `make serve` and `make test`. Each sets up what it needs.
+.PHONY: serve test setup check clean
+
+serve:
+	@tools/setup serve
+	@.venv/bin/modseq demo
+
+setup:
+	@tools/setup dev
+
+# Static checks first: they fail in seconds.
+check: setup
+	.venv/bin/ruff check src tests tools
+	.venv/bin/ruff format --check src tests
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+test: check
+	.venv/bin/coverage erase
+	.venv/bin/coverage run -m pytest
+	.venv/bin/coverage combine --quiet
+	.venv/bin/coverage report --fail-under=80
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage*

@@ -1,0 +1,331 @@
+"""The state of one mailbox at one moment, and how a change leads to the next."""
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pyroaring import BitMap
+
+from modseq.core.change import Change, ChangeSet
+from modseq.core.flags import SEEN, FlagTable, Palette
+from modseq.core.history import History
+from modseq.core.message import MessageChunk
+from modseq.core.numset import NumSet
+from modseq.core.uidindex import UidIndex, block_of
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What STATUS tells of a mailbox; ``octets`` is the sum of the sizes."""
+
+    exists: int
+    unseen: int
+    deleted: int
+    recent: int
+    octets: int
+    uid_next: int
+    uid_validity: int
+    mod_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageView:
+    """One message as a state shows it; ``flags`` is a mask."""
+
+    uid: int
+    flags: int
+    mod_seq: int
+    created: int
+    size: int
+
+
+class MailboxState:
+    """One mailbox at one moment.
+
+    Attributes:
+        uid_next: above every UID that was ever given.
+        mod_seq: highest mod-sequence of any change, at least 1 (RFC 7162 section 3.1.2.1).
+        chunks: blocks of messages by block number, ascending; empty blocks are left out.
+        exists, unseen, deleted, octets: counters.
+        recent_from: the lowest UID that no session was told to be recent.
+        horizon: the highest mod-sequence of an expunge that was forgotten, 0 when all are remembered.
+        history: the newest changes, shared with the other states of this mailbox.
+
+    Immutable once published: sessions keep it as their snapshot for as long as they like.
+    """
+
+    __slots__ = (
+        "_index",
+        "chunks",
+        "deleted",
+        "exists",
+        "flag_table",
+        "history",
+        "horizon",
+        "mailbox_id",
+        "mod_seq",
+        "octets",
+        "palette",
+        "recent_from",
+        "uid_next",
+        "uid_validity",
+        "unseen",
+    )
+
+    def __init__(self, mailbox_id: int, uid_validity: int) -> None:
+        self.mailbox_id = mailbox_id
+        self.uid_validity = uid_validity
+        self.uid_next = 1
+        self.mod_seq = 1
+        self.flag_table = FlagTable()
+        self.palette = Palette()
+        self.chunks: dict[int, MessageChunk] = {}
+        self.exists = self.unseen = self.deleted = self.octets = 0
+        self.recent_from = 1
+        self.horizon = 0
+        self.history = History(floor=1)
+        self._index: UidIndex | None = None
+
+    def copy(self) -> "MailboxState":
+        """Return a state that may be given other values before it is published."""
+        other = MailboxState.__new__(MailboxState)
+        for name in MailboxState.__slots__:
+            setattr(other, name, getattr(self, name))
+        return other
+
+    @property
+    def index(self) -> UidIndex:
+        """The UIDs in sequence order."""
+        if self._index is None:
+            self._index = UidIndex(list(self.chunks), [chunk.uids for chunk in self.chunks.values()])
+        return self._index
+
+    @property
+    def counters(self) -> Counters:
+        """The numbers that STATUS tells."""
+        recent = (
+            self.exists - self.index.rank(self.recent_from - 1) if self.recent_from < self.uid_next else 0
+        )
+        return Counters(
+            exists=self.exists,
+            unseen=self.unseen,
+            deleted=self.deleted,
+            recent=recent,
+            octets=self.octets,
+            uid_next=self.uid_next,
+            uid_validity=self.uid_validity,
+            mod_seq=self.mod_seq,
+        )
+
+    def locate(self, uid: int) -> tuple[MessageChunk, int] | None:
+        """Return the block and the position of a UID, None when it is not here."""
+        chunk = self.chunks.get(block_of(uid))
+        if chunk is None or (at := chunk.position(uid)) < 0:
+            return None
+        return chunk, at
+
+    def message(self, uid: int) -> MessageView | None:
+        """Return a message by UID, None when it is not here."""
+        found = self.locate(uid)
+        if found is None:
+            return None
+        chunk, at = found
+        return MessageView(
+            uid, self.palette.masks[chunk.flags[at]], chunk.newest[at], chunk.created[at], chunk.sizes[at]
+        )
+
+    def item_mod_seq(self, uid: int, bit: int) -> int | None:
+        """Return the mod-sequence of one flag of a message; None when it has none or is not here."""
+        found = self.locate(uid)
+        return None if found is None else found[0].item_mod_seq(found[1], bit, self.palette)
+
+    def chunks_of(self, uids: NumSet) -> Iterator[tuple[int, MessageChunk]]:
+        """Yield the blocks that can hold some of these UIDs, ascending."""
+        if not uids:
+            return
+        low, high = uids.min, uids.max
+        if low == high:
+            chunk = self.chunks.get(block_of(low))
+            if chunk is not None:
+                yield block_of(low), chunk
+            return
+        first, last = block_of(low), block_of(high)
+        if last - first < len(self.chunks) // 2:
+            for number in range(first, last + 1):
+                chunk = self.chunks.get(number)
+                if chunk is not None:
+                    yield number, chunk
+            return
+        for number, chunk in self.chunks.items():
+            if first <= number <= last:
+                yield number, chunk
+
+    def first_unseen(self) -> int | None:
+        """Return the lowest sequence number without ``\\Seen``, None when all have it."""
+        before = 0
+        for chunk in self.chunks.values():
+            if chunk.unseen:
+                masks = self.palette.masks
+                for at, index in enumerate(chunk.flags):
+                    if not masks[index] & SEEN:
+                        return before + at + 1
+            before += len(chunk)
+        return None
+
+    def fold(self, change: Change, owned: dict[int, bool] | None = None) -> "MailboxState":
+        """Return the state after a change.
+
+        Args:
+            change: the next record; its mod-sequence is above this state's.
+            owned: blocks that were copied since the last published state and may be changed in place, by
+                number; True when the whole block is, False when only its flags are. None copies anew.
+        """
+        owned = {} if owned is None else owned
+        state = self.copy()
+        state.mod_seq = change.mod_seq
+        if change.keywords:
+            state.flag_table = self.flag_table.with_keywords(name for _, name in change.keywords)
+        if change.appended or change.edits or change.vanished:
+            state.chunks = dict(self.chunks)
+        if change.appended:
+            state._fold_appended(change, owned)  # noqa: SLF001 -- a copy of our own kind
+        for edit in change.edits:
+            for number, chunk in self._editable(state, edit.uids, owned):
+                before = chunk.unseen, chunk.deleted
+                positions = chunk.positions(edit.uids)
+                if positions:
+                    chunk.edit(edit, positions, change.mod_seq, state.palette)
+                    state.unseen += chunk.unseen - before[0]
+                    state.deleted += chunk.deleted - before[1]
+                state.chunks[number] = chunk
+        if change.vanished:
+            state._fold_vanished(change.vanished, owned)  # noqa: SLF001 -- a copy of our own kind
+        return state
+
+    @staticmethod
+    def _editable(
+        state: "MailboxState", uids: NumSet, owned: dict[int, bool]
+    ) -> Iterator[tuple[int, MessageChunk]]:
+        for number, chunk in list(state.chunks_of(uids)):
+            if number in owned:
+                yield number, chunk
+            else:
+                owned[number] = False
+                yield number, chunk.fork(whole=False)
+
+    def _fold_appended(self, change: Change, owned: dict[int, bool]) -> None:
+        by_block: dict[int, list[int]] = {}
+        for at, message in enumerate(change.appended):
+            by_block.setdefault(block_of(message.uid), []).append(at)
+        for number, places in by_block.items():
+            chunk = self.chunks.get(number)
+            if chunk is None:
+                chunk = MessageChunk()
+            elif not owned.get(number, False):
+                chunk = chunk.fork(whole=True)
+            owned[number] = True
+            before = chunk.unseen, chunk.deleted, chunk.octets
+            chunk.append((change.appended[at] for at in places), change.mod_seq, self.palette)
+            self.unseen += chunk.unseen - before[0]
+            self.deleted += chunk.deleted - before[1]
+            self.octets += chunk.octets - before[2]
+            self.chunks[number] = chunk
+        self.exists += len(change.appended)
+        self.uid_next = change.appended[-1].uid + 1
+        self._index = None
+
+    def _fold_vanished(self, vanished: NumSet, owned: dict[int, bool]) -> None:
+        for number, chunk in list(self.chunks_of(vanished)):
+            rest = chunk.without(vanished, self.palette)
+            self.exists -= len(chunk) - len(rest)
+            self.unseen -= chunk.unseen - rest.unseen
+            self.deleted -= chunk.deleted - rest.deleted
+            self.octets -= chunk.octets - rest.octets
+            owned[number] = True
+            if len(rest):
+                self.chunks[number] = rest
+            else:
+                del self.chunks[number]
+                owned.pop(number)
+        self._index = None
+
+    def changes_since(self, mod_seq: int) -> ChangeSet:
+        """Return what happened after ``mod_seq`` and up to this state.
+
+        The cost follows the changes: the newest are read off the history, for older ones only the blocks
+        with a newer number are searched.
+
+        Raises:
+            ExpungesNotLoaded: ``mod_seq`` is below the history and the older expunges are only in storage.
+        """
+        if mod_seq >= self.mod_seq:
+            return ChangeSet(mod_seq, self.mod_seq)
+        if mod_seq >= self.history.floor:
+            return self._from_history(mod_seq)
+        older, older_min = self.history.expunged_after(mod_seq)
+        vanished, vanished_min = self._vanished_in_history(mod_seq)
+        appeared, changed = self._from_chunks(mod_seq)
+        return ChangeSet(
+            since=mod_seq,
+            mod_seq=self.mod_seq,
+            appeared=appeared,
+            changed=changed,
+            vanished=NumSet(vanished | older),
+            vanished_mod_seq_min=older_min or vanished_min,
+            history_complete=mod_seq >= self.horizon,
+            keywords_added=True,
+        )
+
+    def _from_history(self, mod_seq: int) -> ChangeSet:
+        appeared, changed, vanished = BitMap(), BitMap(), BitMap()
+        vanished_min = 0
+        keywords_added = False
+        for change in self.history.after(mod_seq, self.mod_seq):
+            if change.appended:
+                appeared.update([message.uid for message in change.appended])
+            for edit in change.edits:
+                changed |= edit.uids.bitmap
+            if change.vanished:
+                vanished |= change.vanished.bitmap
+                vanished_min = vanished_min or change.mod_seq
+            keywords_added = keywords_added or bool(change.keywords)
+        if vanished:
+            appeared -= vanished
+            changed -= vanished
+        if appeared:
+            changed -= appeared
+        return ChangeSet(
+            since=mod_seq,
+            mod_seq=self.mod_seq,
+            appeared=NumSet(appeared),
+            changed=NumSet(changed),
+            vanished=NumSet(vanished),
+            vanished_mod_seq_min=vanished_min,
+            history_complete=mod_seq >= self.horizon,
+            keywords_added=keywords_added,
+        )
+
+    def _vanished_in_history(self, mod_seq: int) -> tuple[BitMap, int]:
+        vanished = BitMap()
+        vanished_min = 0
+        for change in self.history.after(max(mod_seq, self.history.floor), self.mod_seq):
+            if change.vanished:
+                vanished |= change.vanished.bitmap
+                vanished_min = vanished_min or change.mod_seq
+        return vanished, vanished_min
+
+    def _from_chunks(self, mod_seq: int) -> tuple[NumSet, NumSet]:
+        appeared, changed = BitMap(), BitMap()
+        for chunk in self.chunks.values():
+            if chunk.newest_max <= mod_seq:
+                continue
+            newer = [uid for uid, number in zip(chunk.uids, chunk.newest, strict=True) if number > mod_seq]
+            if not newer:
+                continue
+            changed.update(newer)
+            if chunk.created[-1] > mod_seq:
+                # Creation numbers ascend with the UIDs.
+                came = array("I", [u for u, n in zip(chunk.uids, chunk.created, strict=True) if n > mod_seq])
+                appeared.update(came)
+        changed -= appeared
+        return NumSet(appeared), NumSet(changed)

@@ -1,0 +1,293 @@
+"""Messages: what is delivered, what is kept in packed blocks, what is read back."""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from modseq.core.change import Appended, FlagEdit
+from modseq.core.flags import DELETED, SEEN, SYSTEM_MASK, Palette, bits
+from modseq.core.numset import NumSet
+
+_ITEM_SHIFT = 16
+_LOOP_BELOW = 64
+"""Edits of fewer messages of a block are done one by one: building tables would cost more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """An immutable message: its octets, and what was found in them once, at delivery.
+
+    ``envelope``, ``body`` and ``structure`` are ready response values; ``parts`` is the table of parts by
+    which sections are cut; ``sent_date`` is the day of the Date field in days since 1970, None without one.
+    """
+
+    data: bytes
+    envelope: bytes
+    body: bytes
+    structure: bytes
+    parts: bytes
+    sent_date: int | None
+    header_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message on its way into a mailbox.
+
+    ``received_at`` is the internal date in seconds since 1970, ``received_zone`` its zone in minutes east of
+    Greenwich, ``saved_at`` the moment of saving (RFC 8514).
+    """
+
+    flags: tuple[str, ...]
+    received_at: int
+    received_zone: int
+    saved_at: int
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """What never changes about a message in a mailbox; the last four are None unless they were asked for."""
+
+    uid: int
+    email_id: int
+    size: int
+    saved_at: int
+    received_at: int
+    received_zone: int
+    sent_date: int | None
+    envelope: bytes | None = None
+    body: bytes | None = None
+    structure: bytes | None = None
+    parts: bytes | None = None
+
+
+class MessageChunk:
+    """The messages of one block of 4,096 UIDs, as parallel arrays in the order of their UIDs.
+
+    Attributes:
+        uids: UIDs ("I").
+        created: mod-sequence with which the message came ("Q").
+        newest: highest mod-sequence of its items, its MODSEQ ("Q").
+        flags: palette number of the mask of its flags ("I").
+        touched: palette number of the mask of the items that stand at ``newest``; 0 while ``newest`` is
+            ``created`` ("I").
+        sizes: octets ("I").
+        extra_keys, extra_nums: items whose number is neither ``created`` nor ``newest``: UID and bit number
+            packed into one sorted key, and the number ("Q", "Q").
+        newest_max: a mod-sequence that no ``newest`` exceeds.
+        unseen, deleted, octets: counters.
+
+    An item that is in neither list has the creation number if it is a system flag or set, else none: an
+    untouched message costs nothing for its items. A block that was published is never changed; ``fork``
+    gives a copy that may be.
+    """
+
+    __slots__ = (
+        "created",
+        "deleted",
+        "extra_keys",
+        "extra_nums",
+        "flags",
+        "newest",
+        "newest_max",
+        "octets",
+        "sizes",
+        "touched",
+        "uids",
+        "unseen",
+    )
+
+    def __init__(self) -> None:
+        self.uids = array("I")
+        self.created = array("Q")
+        self.newest = array("Q")
+        self.flags = array("I")
+        self.touched = array("I")
+        self.sizes = array("I")
+        self.extra_keys = array("Q")
+        self.extra_nums = array("Q")
+        self.newest_max = 0
+        self.unseen = 0
+        self.deleted = 0
+        self.octets = 0
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    def fork(self, *, whole: bool) -> "MessageChunk":
+        """Return a copy whose flags (or, ``whole``, everything) may be changed in place."""
+        copy = MessageChunk()
+        copy.newest, copy.flags, copy.touched = self.newest[:], self.flags[:], self.touched[:]
+        copy.extra_keys, copy.extra_nums = self.extra_keys[:], self.extra_nums[:]
+        if whole:
+            copy.uids, copy.created, copy.sizes = self.uids[:], self.created[:], self.sizes[:]
+        else:
+            copy.uids, copy.created, copy.sizes = self.uids, self.created, self.sizes
+        copy.newest_max, copy.octets = self.newest_max, self.octets
+        copy.unseen, copy.deleted = self.unseen, self.deleted
+        return copy
+
+    def recount(self, palette: Palette) -> None:
+        """Compute the counters and ``newest_max`` from the arrays."""
+        masks = [palette.masks[index] for index in self.flags]
+        self.unseen = sum(not mask & SEEN for mask in masks)
+        self.deleted = sum(bool(mask & DELETED) for mask in masks)
+        self.octets = sum(self.sizes)
+        self.newest_max = max(self.newest, default=0)
+
+    def position(self, uid: int) -> int:
+        """Return the position of a UID, -1 when it is not here."""
+        at = bisect_left(self.uids, uid)
+        return at if at < len(self.uids) and self.uids[at] == uid else -1
+
+    def positions(self, uids: NumSet) -> Sequence[int]:
+        """Return the positions of those of these UIDs that are here."""
+        mine, wanted = self.uids, uids.bitmap
+        if len(wanted) == 1:
+            at = self.position(wanted.min())
+            return (at,) if at >= 0 else ()
+        if not mine or not wanted:
+            return ()
+        if wanted.contains_range(mine[0], mine[-1] + 1):
+            return range(len(mine))
+        inside = wanted.range_cardinality(mine[0], mine[-1] + 1)
+        if not inside:
+            return ()
+        if inside * 8 < len(mine):
+            return [at for uid in uids.clamp(mine[0], mine[-1]) if (at := self.position(uid)) >= 0]
+        return [at for at, uid in enumerate(mine) if uid in wanted]
+
+    def item_mod_seq(self, at: int, bit: int, palette: Palette) -> int | None:
+        """Return the mod-sequence of one flag of the message at a position; None if it has none."""
+        if palette.masks[self.touched[at]] >> bit & 1:
+            return self.newest[at]
+        if self.extra_keys:
+            key = self.uids[at] << _ITEM_SHIFT | bit
+            place = bisect_left(self.extra_keys, key)
+            if place < len(self.extra_keys) and self.extra_keys[place] == key:
+                return self.extra_nums[place]
+        if (SYSTEM_MASK | palette.masks[self.flags[at]]) >> bit & 1:
+            return self.created[at]
+        return None
+
+    def append(self, messages: Iterable[Appended], mod_seq: int, palette: Palette) -> None:
+        """Add messages with UIDs above all that are here."""
+        for message in messages:
+            self.uids.append(message.uid)
+            self.created.append(mod_seq)
+            self.newest.append(mod_seq)
+            self.flags.append(palette.index(message.flags))
+            self.touched.append(0)
+            self.sizes.append(message.size)
+            self.unseen += not message.flags & SEEN
+            self.deleted += bool(message.flags & DELETED)
+            self.octets += message.size
+        self.newest_max = mod_seq
+
+    def edit(self, edit: FlagEdit, positions: Sequence[int], mod_seq: int, palette: Palette) -> None:
+        """Change the flags of the messages at these positions; all of them do change."""
+        if (
+            len(positions) == len(self.uids) >= _LOOP_BELOW
+            and not self.extra_keys
+            and self.newest == self.created
+        ):
+            self._edit_untouched(edit, mod_seq, palette)
+        else:
+            self._edit_each(edit, positions, mod_seq, palette)
+        self.newest_max = mod_seq
+
+    def _edit_untouched(self, edit: FlagEdit, mod_seq: int, palette: Palette) -> None:
+        """Change the flags of a whole block in which no item has a number of its own yet."""
+        old_flags = self.flags
+        new_index: dict[int, int] = {}
+        diff_index: dict[int, int] = {}
+        unseen: dict[int, int] = {}
+        deleted: dict[int, int] = {}
+        for old in set(old_flags):
+            mask = palette.masks[old]
+            new = mask & ~edit.remove | edit.add
+            new_index[old], diff_index[old] = palette.index(new), palette.index(mask ^ new)
+            unseen[old] = (not new & SEEN) - (not mask & SEEN)
+            deleted[old] = bool(new & DELETED) - bool(mask & DELETED)
+        if any(unseen.values()):
+            self.unseen += sum(map(unseen.__getitem__, old_flags))
+        if any(deleted.values()):
+            self.deleted += sum(map(deleted.__getitem__, old_flags))
+        self.touched = array("I", map(diff_index.__getitem__, old_flags))
+        self.flags = array("I", map(new_index.__getitem__, old_flags))
+        self.newest = array("Q", (mod_seq,)) * len(old_flags)
+
+    def _edit_each(self, edit: FlagEdit, positions: Sequence[int], mod_seq: int, palette: Palette) -> None:
+        masks, flags, touched = palette.masks, self.flags, self.touched
+        newest, created = self.newest, self.created
+        added: dict[int, int] = {}
+        removed: set[int] = set()
+        add, keep = edit.add, ~edit.remove
+        steps: dict[int, tuple[int, int, int, int, int]] = {}
+        for at in positions:
+            old = flags[at]
+            step = steps.get(old)
+            if step is None:
+                mask = masks[old]
+                new = mask & keep | add
+                step = steps[old] = (
+                    palette.index(new),
+                    palette.index(mask ^ new),
+                    mask ^ new,
+                    (not new & SEEN) - (not mask & SEEN),
+                    bool(new & DELETED) - bool(mask & DELETED),
+                )
+            flags[at] = step[0]
+            self.unseen += step[3]
+            self.deleted += step[4]
+            if newest[at] != created[at]:
+                earlier = masks[touched[at]]
+                if earlier & ~step[2]:
+                    # Items that stood at the old newest number keep it, now that newest moves on.
+                    key = self.uids[at] << _ITEM_SHIFT
+                    for bit in bits(earlier & ~step[2]):
+                        added[key | bit] = newest[at]
+                if self.extra_keys:
+                    key = self.uids[at] << _ITEM_SHIFT
+                    removed.update(key | bit for bit in bits(step[2]))
+            touched[at] = step[1]
+            newest[at] = mod_seq
+        if added or removed:
+            self._update_extras(added, removed)
+
+    def _update_extras(self, added: dict[int, int], removed: set[int]) -> None:
+        if len(added) + len(removed) <= _LOOP_BELOW:
+            keys, nums = self.extra_keys, self.extra_nums
+            for key in removed:
+                place = bisect_left(keys, key)
+                if place < len(keys) and keys[place] == key:
+                    del keys[place], nums[place]
+            for key, num in added.items():
+                place = bisect_left(keys, key)
+                keys.insert(place, key)
+                nums.insert(place, num)
+            return
+        merged = dict(zip(self.extra_keys, self.extra_nums, strict=True))
+        for key in removed:
+            merged.pop(key, None)
+        merged.update(added)
+        self.extra_keys = array("Q", sorted(merged))
+        self.extra_nums = array("Q", map(merged.__getitem__, self.extra_keys))
+
+    def without(self, uids: NumSet, palette: Palette) -> "MessageChunk":
+        """Return a copy without these UIDs."""
+        gone = uids.bitmap
+        kept = [at for at, uid in enumerate(self.uids) if uid not in gone]
+        copy = MessageChunk()
+        for name in ("uids", "created", "newest", "flags", "touched", "sizes"):
+            source = getattr(self, name)
+            setattr(copy, name, array(source.typecode, map(source.__getitem__, kept)))
+        for key, num in zip(self.extra_keys, self.extra_nums, strict=True):
+            if key >> _ITEM_SHIFT not in gone:
+                copy.extra_keys.append(key)
+                copy.extra_nums.append(num)
+        copy.recount(palette)
+        copy.newest_max = self.newest_max
+        return copy

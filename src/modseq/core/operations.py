@@ -1,0 +1,288 @@
+"""The operations on messages: the rules of the mod-sequence, written once.
+
+An operation reads a draft, decides, and gives the draft its changes at the end: one that raises has
+changed nothing. It knows no backend and no protocol.
+
+RFC: 7162 section 3.1, 3.1.3, 3.2
+"""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from pyroaring import BitMap
+
+from modseq import limits
+from modseq.core.account import AccountDraft, NewRow
+from modseq.core.change import Appended, Change
+from modseq.core.decisions import Decisions
+from modseq.core.errors import LimitReached
+from modseq.core.flags import DELETED, FlagTable
+from modseq.core.ids import UID_MAX
+from modseq.core.mailbox import MailboxState
+from modseq.core.message import MessageChunk, NewMessage
+from modseq.core.numset import NumSet
+
+Outcome = TypeVar("Outcome", covariant=True)
+
+
+class Operation(Protocol[Outcome]):
+    """One command or delivery, as a batch carries it out."""
+
+    def apply(self, draft: AccountDraft) -> Outcome:
+        """Decide and change the draft.
+
+        Raises:
+            StorageError: of the kind that fits; the draft is then as before.
+        """
+
+    def mailbox_ids(self) -> Sequence[int]:
+        """Return the mailboxes that must be loaded before ``apply``, the one to ``prepare`` on first."""
+
+    def prepare(self, state: MailboxState) -> Iterator[None]:
+        """Work ahead on a published state, in slices; ``apply`` redoes only what moved meanwhile."""
+
+
+class _Unprepared:
+    """An operation that is never huge."""
+
+    def prepare(self, state: MailboxState) -> Iterator[None]:  # noqa: ARG002
+        """Nothing to do ahead."""
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class AppendOutcome:
+    """Where the messages went (RFC 4315 section 3)."""
+
+    uid_validity: int
+    uids: tuple[int, ...]
+    mod_seq: int
+
+
+@dataclass(slots=True)
+class Append(_Unprepared):
+    """Add messages, all or none, under one mod-sequence above every other of the mailbox.
+
+    RFC: 3501 section 6.3.11
+    RFC: 3502
+    RFC: 7162 section 3.1
+    """
+
+    mailbox_id: int
+    messages: tuple[NewMessage, ...]
+
+    def mailbox_ids(self) -> Sequence[int]:
+        """Return the target."""
+        return (self.mailbox_id,)
+
+    def apply(self, draft: AccountDraft) -> AppendOutcome:
+        """Append; raises KeywordLimitReached, LimitReached, MailboxNotFound."""
+        state = draft.mailbox(self.mailbox_id)
+        mod_seq = draft.next_mod_seq(self.mailbox_id)
+        names = [name for message in self.messages for name in message.flags]
+        table, keywords = _learn(state.flag_table, names)
+        _check_uids(state, len(self.messages))
+        appended = []
+        for uid, message in enumerate(self.messages, state.uid_next):
+            email_id = draft.new_email_id()
+            draft.contents.append((email_id, message))
+            draft.rows.append(NewRow(self.mailbox_id, uid, message.saved_at, email_id=email_id))
+            appended.append(Appended(uid, table.known_mask(message.flags), len(message.content.data)))
+        draft.apply(self.mailbox_id, Change(mod_seq, appended=tuple(appended), keywords=keywords))
+        return AppendOutcome(state.uid_validity, tuple(item.uid for item in appended), mod_seq)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpungeOutcome:
+    """What was removed; ``mod_seq`` is the mailbox's highest afterwards."""
+
+    mod_seq: int
+    vanished: NumSet
+
+
+@dataclass(slots=True)
+class Expunge:
+    """Remove the messages with ``\\Deleted``, of those named by ``uids`` or (None) of all.
+
+    RFC: 7162 section 3.2.7, 3.2.9
+    """
+
+    mailbox_id: int
+    uids: NumSet | None = None
+    _decisions: Decisions[NumSet] = field(default_factory=Decisions, repr=False)
+
+    def mailbox_ids(self) -> Sequence[int]:
+        """Return the mailbox."""
+        return (self.mailbox_id,)
+
+    def prepare(self, state: MailboxState) -> Iterator[None]:
+        """Find the deleted messages block by block."""
+        if state.deleted >= limits.HUGE_OPERATION_MESSAGES_MIN:
+            for number, chunk in list(state.chunks.items()):
+                if chunk.deleted:
+                    self._decisions.keep(number, chunk, self._deleted(state, chunk))
+                    yield
+
+    def apply(self, draft: AccountDraft) -> ExpungeOutcome:
+        """Expunge; an expunge of nothing takes no number."""
+        state = draft.mailbox(self.mailbox_id)
+        gone = BitMap()
+        for number, chunk in state.chunks.items():
+            if chunk.deleted:
+                found = self._decisions.find(number, chunk)
+                gone |= (self._deleted(state, chunk) if found is None else found).bitmap
+        vanished = NumSet(gone)
+        if not vanished:
+            return ExpungeOutcome(state.mod_seq, vanished)
+        mod_seq = draft.next_mod_seq(self.mailbox_id)
+        draft.apply(self.mailbox_id, Change(mod_seq, vanished=vanished))
+        return ExpungeOutcome(mod_seq, vanished)
+
+    def _deleted(self, state: MailboxState, chunk: MessageChunk) -> NumSet:
+        masks = state.palette.masks
+        deleted = {index for index in set(chunk.flags) if masks[index] & DELETED}
+        found = NumSet([uid for uid, index in zip(chunk.uids, chunk.flags, strict=True) if index in deleted])
+        return found if self.uids is None else found & self.uids
+
+
+@dataclass(slots=True)
+class Purge(_Unprepared):
+    """Remove messages whatever their flags: an administrator's expunge."""
+
+    mailbox_id: int
+    uids: NumSet
+
+    def mailbox_ids(self) -> Sequence[int]:
+        """Return the mailbox."""
+        return (self.mailbox_id,)
+
+    def apply(self, draft: AccountDraft) -> ExpungeOutcome:
+        """Remove; a purge of nothing takes no number."""
+        state = draft.mailbox(self.mailbox_id)
+        vanished = NumSet(state.index.select(self.uids))
+        if not vanished:
+            return ExpungeOutcome(state.mod_seq, vanished)
+        mod_seq = draft.next_mod_seq(self.mailbox_id)
+        draft.apply(self.mailbox_id, Change(mod_seq, vanished=vanished))
+        return ExpungeOutcome(mod_seq, vanished)
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOutcome:
+    """Which messages went where: equal positions of the two arrays belong together (RFC 4315 section 3).
+
+    ``mod_seq`` is the source's highest afterwards; ``missing`` are UIDs asked for that are not there.
+    """
+
+    uid_validity: int
+    source_uids: "array[int]"
+    target_uids: "array[int]"
+    mod_seq: int
+    missing: NumSet
+
+
+@dataclass(slots=True)
+class Transfer(_Unprepared):
+    """Copy or move messages to another mailbox of the account, all or none.
+
+    The copies keep flags, internal date and content; the target gives them a new mod-sequence, and a move
+    gives the expunged UIDs one in the source.
+
+    RFC: 3501 section 6.4.7
+    RFC: 6851 section 3.1, 3.3
+    RFC: 7162 section 3.2
+    """
+
+    source_id: int
+    uids: NumSet
+    target_id: int
+    move: bool
+
+    def mailbox_ids(self) -> Sequence[int]:
+        """Return source and target."""
+        return (self.source_id, self.target_id)
+
+    def apply(self, draft: AccountDraft) -> TransferOutcome:
+        """Transfer; raises MailboxNotFound, KeywordLimitReached, LimitReached."""
+        source, target = draft.mailbox(self.source_id), draft.mailbox(self.target_id)
+        present = source.index.select(self.uids)
+        gone = NumSet(present)
+        missing = self.uids - gone
+        if not present:
+            empty = array("I")
+            return TransferOutcome(target.uid_validity, empty, empty, source.mod_seq, missing)
+        appended, keywords = self._copies(source, target, present)
+        mod_seq = draft.next_mod_seq(self.source_id)
+        target_mod_seq = draft.next_mod_seq(self.target_id)
+        draft.rows.extend(
+            NewRow(self.target_id, copy.uid, draft.now, copied_from=(self.source_id, uid))
+            for uid, copy in zip(present, appended, strict=True)
+        )
+        if self.source_id == self.target_id:
+            vanished = gone if self.move else NumSet.EMPTY
+            draft.apply(
+                self.target_id, Change(mod_seq, appended=appended, vanished=vanished, keywords=keywords)
+            )
+        else:
+            draft.apply(self.target_id, Change(target_mod_seq, appended=appended, keywords=keywords))
+            if self.move:
+                draft.apply(self.source_id, Change(mod_seq, vanished=gone))
+        target_uids = array("I", [copy.uid for copy in appended])
+        highest = draft.mailbox(self.source_id).mod_seq
+        return TransferOutcome(target.uid_validity, present, target_uids, highest, missing)
+
+    def _copies(
+        self, source: MailboxState, target: MailboxState, present: "array[int]"
+    ) -> tuple[tuple[Appended, ...], tuple[tuple[int, str], ...]]:
+        _check_uids(target, len(present))
+        masks, sizes = [], []
+        wanted = NumSet(present)
+        for _, chunk in source.chunks_of(wanted):
+            for at in chunk.positions(wanted):
+                masks.append(source.palette.masks[chunk.flags[at]])
+                sizes.append(chunk.sizes[at])
+        used = 0
+        for mask in set(masks):
+            used |= mask
+        table, keywords = _learn(target.flag_table, source.flag_table.names(used))
+        translate = {mask: table.known_mask(source.flag_table.names(mask)) for mask in set(masks)}
+        appended = tuple(
+            Appended(uid, translate[mask], size)
+            for uid, (mask, size) in enumerate(zip(masks, sizes, strict=True), target.uid_next)
+        )
+        return appended, keywords
+
+
+@dataclass(slots=True)
+class ClaimRecent(_Unprepared):
+    """Note that messages below ``uid_next`` were told to be recent to one session.
+
+    Takes no mod-sequence: ``\\Recent`` has none.
+
+    RFC: 3501 section 2.3.2
+    """
+
+    mailbox_id: int
+    uid_next: int
+
+    def mailbox_ids(self) -> Sequence[int]:
+        """Return the mailbox."""
+        return (self.mailbox_id,)
+
+    def apply(self, draft: AccountDraft) -> None:
+        """Raise the mark."""
+        draft.claim_recent(self.mailbox_id, self.uid_next)
+
+
+def _learn(table: FlagTable, names: Sequence[str]) -> tuple[FlagTable, tuple[tuple[int, str], ...]]:
+    """Return the table that knows these flags, and the keywords that it learned with their bits."""
+    wider = table.with_keywords(names)
+    learned = wider.keywords[len(table.keywords) :]
+    return wider, tuple((wider.bit(name) or 0, name) for name in learned)
+
+
+def _check_uids(state: MailboxState, count: int) -> None:
+    if state.uid_next + count - 1 > UID_MAX:
+        raise LimitReached("The mailbox has used up its UIDs.")

@@ -1,0 +1,184 @@
+"""STORE and its condition: compare first, then change, in one step.
+
+RFC: 3501 section 6.4.6
+RFC: 7162 section 3.1.3, 3.1.11, 3.1.12
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pyroaring import BitMap
+
+from modseq import limits
+from modseq.core.account import AccountDraft
+from modseq.core.change import ALL_FLAGS, Change, FlagEdit
+from modseq.core.decisions import Decisions
+from modseq.core.flags import SYSTEM_MASK, FlagTable, Palette, bits
+from modseq.core.mailbox import MailboxState
+from modseq.core.message import MessageChunk
+from modseq.core.numset import NumSet
+
+Mode = Literal["+", "-", "="]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOutcome:
+    """What became of each message of a STORE, by UID.
+
+    Attributes:
+        mod_seq: the mailbox's highest after the operation.
+        present: messages that were there.
+        applied: messages that changed; they carry ``mod_seq``.
+        modified: messages refused because an item concerned is newer than UNCHANGEDSINCE.
+        missing: UIDs asked for that are not there.
+        refused: True when, under all-or-none, nothing was done because something was refused.
+    """
+
+    mod_seq: int
+    present: NumSet
+    applied: NumSet
+    modified: NumSet
+    missing: NumSet
+    refused: bool = False
+
+
+@dataclass(slots=True)
+class StoreFlags:
+    """Add, remove or replace flags of messages, on condition where ``unchanged_since`` is given.
+
+    A message is refused if an item that the command affects is newer than ``unchanged_since``: the named
+    flags for "+" and "-"; for "=" the system flags and every keyword named, set or removed earlier, which
+    together make up its MODSEQ. With 0 only existence counts: a system flag always exists, a keyword while
+    it is set. A message that is not refused is changed if the flags differ; a change that changes nothing
+    takes no number. A keyword that cannot be kept refuses the whole command.
+
+    ``missing_refuses`` belongs to all-or-none by sequence number: an expunged message then refuses all.
+
+    RFC: 7162 section 3.1.3
+    Chosen: the comparison precedes the test whether anything would change.
+    """
+
+    mailbox_id: int
+    uids: NumSet
+    mode: Mode
+    flags: tuple[str, ...]
+    unchanged_since: int | None = None
+    all_or_none: bool = False
+    missing_refuses: bool = False
+    _decisions: Decisions[tuple[NumSet, NumSet]] = field(default_factory=Decisions, repr=False)
+
+    def mailbox_ids(self) -> Sequence[int]:
+        """Return the mailbox."""
+        return (self.mailbox_id,)
+
+    def prepare(self, state: MailboxState) -> Iterator[None]:
+        """Decide block by block on a published state when many messages are named."""
+        if len(self.uids) < limits.HUGE_OPERATION_MESSAGES_MIN:
+            return
+        condition = self._condition(state.flag_table, state.palette)
+        for number, chunk in list(state.chunks_of(self.uids)):
+            self._decisions.keep(number, chunk, condition.decide(chunk, self.uids))
+            yield
+
+    def apply(self, draft: AccountDraft) -> StoreOutcome:
+        """Compare and change; raises KeywordLimitReached, LimitReached, MailboxNotFound."""
+        state = draft.mailbox(self.mailbox_id)
+        known = state.flag_table
+        # Removing a keyword that the mailbox never had changes nothing and must not make it known.
+        table = known if self.mode == "-" else known.with_keywords(self.flags)
+        applied, modified = BitMap(), BitMap()
+        condition = self._condition(table, state.palette)
+        for number, chunk in state.chunks_of(self.uids):
+            decided = self._decisions.find(number, chunk)
+            if decided is None:
+                decided = condition.decide(chunk, self.uids)
+            applied |= decided[0].bitmap
+            modified |= decided[1].bitmap
+        present = self._present(state)
+        missing = self.uids - present if len(present) != len(self.uids) else NumSet.EMPTY
+        if self.all_or_none and (modified or (self.missing_refuses and missing)):
+            return StoreOutcome(state.mod_seq, present, NumSet.EMPTY, NumSet(modified), missing, refused=True)
+        if not applied:
+            return StoreOutcome(state.mod_seq, present, NumSet.EMPTY, NumSet(modified), missing)
+        mod_seq = draft.next_mod_seq(self.mailbox_id)
+        uids = NumSet(applied)
+        edit = FlagEdit(uids, condition.add, condition.remove)
+        learned = table.keywords[len(known.keywords) :]
+        keywords = tuple((table.bit(name) or 0, name) for name in learned)
+        draft.apply(self.mailbox_id, Change(mod_seq, edits=(edit,), keywords=keywords))
+        return StoreOutcome(mod_seq, present, uids, NumSet(modified), missing)
+
+    def _present(self, state: MailboxState) -> NumSet:
+        if len(self.uids) == 1:
+            return self.uids if state.locate(self.uids.min) is not None else NumSet.EMPTY
+        return NumSet(BitMap(state.index.select(self.uids)))
+
+    def _condition(self, table: FlagTable, palette: Palette) -> "_Condition":
+        # A keyword that is new here has a bit no message carries, so a decision taken ahead, when it was
+        # not yet known, is the same: the bit is the next one either way unless another took it, and then
+        # every block concerned is another object.
+        wider = table if self.mode == "-" else table.with_keywords(self.flags)
+        named = wider.known_mask(self.flags)
+        add = named if self.mode != "-" else 0
+        remove = {"+": 0, "-": named, "=": ALL_FLAGS}[self.mode]
+        return _Condition(add, remove, named, self.unchanged_since, palette)
+
+
+@dataclass(slots=True)
+class _Condition:
+    """One STORE, applied to blocks."""
+
+    add: int
+    remove: int
+    named: int
+    unchanged_since: int | None
+    palette: Palette
+
+    def decide(self, chunk: MessageChunk, uids: NumSet) -> tuple[NumSet, NumSet]:
+        """Return the UIDs of a block that change, and those that are refused."""
+        positions = chunk.positions(uids)
+        if not positions:
+            return NumSet.EMPTY, NumSet.EMPTY
+        modified: list[int] = []
+        m = self.unchanged_since
+        if m is not None and (m == 0 or chunk.newest_max > m):
+            refused = self._refused_at_zero if m == 0 else self._refused
+            passed: list[int] = []
+            for at in positions:
+                (modified if refused(chunk, at) else passed).append(at)
+            positions = passed
+        applied = self._changing(chunk, positions)
+        return NumSet(applied), NumSet(BitMap([chunk.uids[at] for at in modified]))
+
+    def _changing(self, chunk: MessageChunk, positions: Sequence[int]) -> BitMap:
+        """Return the UIDs at these positions whose flags this STORE makes different."""
+        flags, uids = chunk.flags, chunk.uids
+        used = set(flags) if len(positions) == len(chunk) else {flags[at] for at in positions}
+        changing = {index for index in used if self._changes(index)}
+        if len(changing) < len(used):
+            return BitMap([uids[at] for at in positions if flags[at] in changing])
+        return BitMap(uids) if len(positions) == len(chunk) else BitMap([uids[at] for at in positions])
+
+    def _changes(self, index: int) -> bool:
+        mask = self.palette.masks[index]
+        return mask & ~self.remove | self.add != mask
+
+    def _refused_at_zero(self, chunk: MessageChunk, at: int) -> bool:
+        mask = self.palette.masks[chunk.flags[at]]
+        return self.remove == ALL_FLAGS or bool(self.named & (SYSTEM_MASK | mask))
+
+    def _refused(self, chunk: MessageChunk, at: int) -> bool:
+        m = self.unchanged_since or 0
+        if chunk.newest[at] <= m:
+            return False
+        if self.remove == ALL_FLAGS:
+            return True
+        masks = self.palette.masks
+        if masks[chunk.touched[at]] & self.named:
+            return True
+        if chunk.created[at] > m and self.named & (SYSTEM_MASK | masks[chunk.flags[at]]):
+            return True
+        if not chunk.extra_keys:
+            return False
+        return any((chunk.item_mod_seq(at, bit, self.palette) or 0) > m for bit in bits(self.named))
