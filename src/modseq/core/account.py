@@ -207,7 +207,7 @@ class AccountDraft:
         self.states.pop(meta.mailbox_id, None)
         self.changes.pop(meta.mailbox_id, None)
         self.recent_claims.discard(meta.mailbox_id)
-        self.rows = [row for row in self.rows if row.mailbox_id != meta.mailbox_id]
+        # Its rows stay in the list: messages of this batch may have been copied from it.
         self.deleted.append(meta.mailbox_id)
 
     def relist(self, mailboxes: Mapping[str, MailboxMeta] | None = None, **fields: object) -> None:

@@ -3,6 +3,7 @@
 RFC: 3501 section 2.3.2
 """
 
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -15,6 +16,9 @@ SYSTEM_FLAGS = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
 
 SYSTEM_MASK = 0b11111
 KEYWORD_BIT_MIN = len(SYSTEM_FLAGS)
+
+_growing = threading.Lock()
+"""Held while a palette grows, which is rare: one lock serves them all."""
 
 _SYSTEM_BITS = {name.lower(): bit for bit, name in enumerate(SYSTEM_FLAGS)}
 
@@ -111,9 +115,14 @@ class Palette:
     def index(self, mask: int) -> int:
         """Return the number of a mask, a new one when it was never seen."""
         index = self._indexes.get(mask)
-        if index is None:
-            # The list grows before the number is known to others: a reader in another thread never
-            # meets a number without its mask.
-            self.masks.append(mask)
-            index = self._indexes[mask] = len(self.masks) - 1
-        return index
+        return self._added(mask) if index is None else index
+
+    def _added(self, mask: int) -> int:
+        # A committing thread and one that catches up may both meet a new mask. The list grows before the
+        # number is known to others: a reader in another thread never meets a number without its mask.
+        with _growing:
+            index = self._indexes.get(mask)
+            if index is None:
+                self.masks.append(mask)
+                index = self._indexes[mask] = len(self.masks) - 1
+            return index
