@@ -14,7 +14,7 @@ from modseq import limits
 from modseq.mime.charset import decode_base64, decode_charset, decode_quoted_printable
 
 BLANK_LINE = re.compile(rb"\n\r?\n")
-"""The end of a header: the line end before the blank line, and the blank line."""
+"""The end of a header: the newline before the blank line, and the blank line."""
 
 _BEGINS_HEADER = re.compile(rb"[^\s:]++[ \t]*+:|>?From |[ \t]|\r?\n")
 _FIELD = re.compile(rb"^([^\s:]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.MULTILINE)

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-VERSION = 1
+VERSION = b"\x01"
 """The first octet of every table; another value means another layout."""
 
 OTHER, TEXT, MULTIPART, MESSAGE = range(4)
@@ -33,9 +33,14 @@ class Part(NamedTuple):
     rows: int
 
 
-def pack(parts: list[Part]) -> bytes:
+Row = tuple[int, int, int, int, int, int]
+"""A `Part` before it is packed."""
+
+
+def pack(rows: list[Row]) -> bytes:
     """The table of these rows."""
-    return b"%c" % VERSION + b"".join([_ROW.pack(*part) for part in parts])
+    pack_row = _ROW.pack
+    return VERSION + b"".join([pack_row(*row) for row in rows])
 
 
 def part_at(table: bytes, row: int) -> Part:

@@ -14,10 +14,12 @@ from modseq.mime import parts as part_table
 from modseq.mime.date import sent_day
 from modseq.mime.envelope import envelope
 from modseq.mime.header import BLANK_LINE, begins_header, unfold
-from modseq.mime.parts import MESSAGE, MULTIPART, TEXT, Part
+from modseq.mime.parts import MESSAGE, MULTIPART, TEXT, Row
 from modseq.mime.structure import OPAQUE, PLAIN, Entity, entity, entity_of_header, known_fields
 
 _CR = 13
+_HAS_PARTS = frozenset({MULTIPART, MESSAGE})
+_UNKNOWN_ROW: Row = (0, 0, 0, 0, 0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Scanned:
 
 
 class _Open:
-    """An entity whose end is not yet known."""
+    """A multipart or an encapsulated message whose end is not yet known."""
 
     __slots__ = (
         "body_at",
@@ -68,44 +70,61 @@ class _Open:
 
 
 class _Walk:
-    """One reading of one message."""
+    """
+    One reading of one message.
+
+    `stack` holds the open multiparts and messages. A leaf can only be the innermost open entity, so it is
+    not on the stack but in `leaf`, as entity, offset of its header and offset of its body.
+    """
 
     def __init__(self, message: bytes) -> None:
         self.message = message
         self.stack: list[_Open] = []
+        self.leaf: tuple[Entity, int, int] | None = None
         self.delimiters: dict[bytes, int] = {}  # delimiter line without its end: depth of its multipart
         self.needle = b"\n--"
-        self.rows: list[Part] = []
+        self.rows: list[Row] = []
         self.body: list[bytes] = []
         self.structure: list[bytes] = []
         self.headers_left = limits.MIME_HEADERS_BYTES_MAX
         self.delimiters_left = limits.MIME_DELIMITERS_EXAMINED_MAX
-        self.blank_at = -1  # the next blank line, found once for all headers before it
-        self.blank_end = 0
+        # The next blank line from the newline before it to its end, found once for all headers before it.
+        self.blank_at, self.blank_end = -1, 0
 
     def read(self) -> None:
         """Open the root, follow the delimiters, close what is open at the end."""
-        position = self._open_root()
         message = self.message
+        length = len(message)
+        self.header_length = body_at = self._header_end(0)
+        self.fields = known_fields(self._visible_header(0, body_at))
+        self.envelope = envelope(self.fields)
+        position = self._open(entity(self.fields, in_digest=False), 0, body_at)
         while self.delimiters:
-            found = self._next_delimiter(position, len(message))
+            found = self._next_delimiter(position, length)
             if found is None:
                 break
             at, line_end, depth, is_last = found
-            self._close_above(depth, at - 1 if at and message[at - 1] == _CR else at)
+            self._close_above(depth, at - 1 if message[at - 1] == _CR else at)
+            outer = self.stack[depth]
             if is_last:
-                self._forget_delimiter(depth)
+                self._forget_delimiter(outer)
                 position = line_end
             elif len(self.rows) >= limits.MIME_PARTS_MAX:
                 break
             else:
-                is_digest = self.stack[depth].entity.is_digest
-                position = self._open_part(min(line_end + 1, len(message)), in_digest=is_digest)
-        self._close_above(-1, len(message))
+                start = min(line_end + 1, length)
+                body_at = self._header_end(start)
+                if depth + 1 >= limits.MIME_DEPTH_MAX:
+                    part = OPAQUE
+                else:
+                    header = self._visible_header(start, body_at)
+                    part = entity_of_header(header, in_digest=outer.entity.is_digest)
+                position = self._open(part, start, body_at)
+        self._close_above(-1, length)
 
     def _next_delimiter(self, position: int, end: int) -> tuple[int, int, int, bool] | None:
         """
-        The next delimiter line of an open multipart whose line begins in message[position + 1 : end + 1].
+        The next delimiter line of an open multipart whose beginning lies in message[position:end].
 
         Returns: the offset of the newline before it, the offset of the newline that ends it, the depth of its
             multipart, and whether it is the last one.
@@ -129,55 +148,41 @@ class _Walk:
             position = line_end
         return None
 
-    def _open_root(self) -> int:
-        """Open the message itself; return where to look for delimiters."""
-        header_length = self._header_end(0)
-        self.fields = known_fields(self._visible_header(0, header_length))
-        root = entity(self.fields, in_digest=False)
-        self.envelope = envelope(self.fields)
-        self.header_length = header_length
-        return self._open(root, 0, header_length)
-
-    def _open_part(self, start: int, *, in_digest: bool) -> int:
-        """Open the part whose header begins at `start`; return where to look for delimiters."""
-        body_at = self._header_end(start)
-        if len(self.stack) >= limits.MIME_DEPTH_MAX:
-            return self._open(OPAQUE, start, body_at)
-        return self._open(
-            entity_of_header(self._visible_header(start, body_at), in_digest=in_digest), start, body_at
-        )
-
     def _open(self, opened: Entity, start: int, body_at: int) -> int:
-        """Put an entity, and the message it may carry, on the stack."""
-        while True:
+        """Open an entity and the message it may carry; return where to look for delimiters."""
+        while opened.kind in _HAS_PARTS:
             entry = _Open(opened, start, body_at, len(self.rows), len(self.body))
             self.stack.append(entry)
-            self.rows.append(Part(start, body_at, body_at, opened.kind, opened.encoding, 1))
+            self.rows.append(_UNKNOWN_ROW)
             self.body.append(b"(")
             self.structure.append(b"(")
-            if opened.kind == MULTIPART and opened.boundary:
-                self._remember_delimiter(entry, b"--" + opened.boundary)
-            if opened.kind != MESSAGE:
-                return max(body_at - 1, 0)
+            if opened.kind == MULTIPART:
+                if opened.boundary:
+                    self._remember_delimiter(entry, b"--" + opened.boundary)
+                return body_at - 1 if body_at else 0
             start = body_at
             body_at = self._header_end(start)
             found = known_fields(self._visible_header(start, body_at))
             entry.envelope = envelope(found)
-            deep = len(self.stack) >= limits.MIME_DEPTH_MAX
-            opened = OPAQUE if deep else entity(found, in_digest=False)
+            is_deep = len(self.stack) >= limits.MIME_DEPTH_MAX
+            opened = OPAQUE if is_deep else entity(found, in_digest=False)
+        self.leaf = (opened, start, body_at)
+        return body_at - 1 if body_at else 0
 
     def _header_end(self, start: int) -> int:
         """Where the body begins of the entity whose header begins at `start`."""
         message = self.message
         if not begins_header(message, start):
             return start
-        if start == 0 and message.startswith((b"\n", b"\r\n")):
-            return 1 if message.startswith(b"\n") else 2
-        newline = max(start - 1, 0)
+        newline = start - 1
+        if start == 0:
+            if message.startswith((b"\n", b"\r\n")):
+                return message.index(b"\n") + 1
+            newline = 0
         if self.blank_at < newline:
             blank = BLANK_LINE.search(message, newline)
             self.blank_at, self.blank_end = (len(message),) * 2 if blank is None else blank.span()
-        if self.delimiters:
+        if self.delimiters and message.find(self.needle, newline, self.blank_at) >= 0:
             cut = self._next_delimiter(newline, self.blank_at)
             if cut is not None:
                 return cut[0] + 1
@@ -197,9 +202,8 @@ class _Walk:
         self.delimiters[delimiter] = len(self.stack) - 1
         self._choose_needle()
 
-    def _forget_delimiter(self, depth: int) -> None:
-        """The multipart at that depth has ended; what follows is its epilogue."""
-        entry = self.stack[depth]
+    def _forget_delimiter(self, entry: _Open) -> None:
+        """A multipart has ended; what follows up to the end of its body is its epilogue."""
         if entry.delimiter is not None:
             del self.delimiters[entry.delimiter]
             entry.delimiter = None
@@ -210,65 +214,67 @@ class _Walk:
         if not self.delimiters:
             return
         first, last = min(self.delimiters), max(self.delimiters)
+        if first == last:
+            self.needle = b"\n" + first
+            return
         shared = 0
-        for one, other in zip(first, last, strict=False):
-            if one != other:
-                break
+        while shared < len(first) and first[shared] == last[shared]:
             shared += 1
         self.needle = b"\n" + first[:shared]
 
     def _close_above(self, depth: int, end: int) -> None:
         """Close every entity deeper than `depth`; their bodies end at `end`."""
+        if self.leaf is not None:
+            self._add_leaf(*self.leaf, end)
+            self.leaf = None
         stack = self.stack
         while len(stack) > depth + 1:
-            self._forget_delimiter(len(stack) - 1)
-            self._close(stack[-1], end)
-            stack.pop()
+            entry = stack.pop()
+            self._forget_delimiter(entry)
+            self._close(entry, max(end, entry.body_at))
+
+    def _add_leaf(self, leaf: Entity, header_at: int, body_at: int, end: int) -> None:
+        """Write an entity that has no parts."""
+        end = max(end, body_at)  # the delimiter may follow right after its header
+        if leaf.kind == TEXT:
+            fields = b"%b%d %d" % (leaf.head, end - body_at, self.message.count(b"\n", body_at, end))
+        else:
+            fields = b"%b%d" % (leaf.head, end - body_at)
+        self.rows.append((header_at, body_at, end, leaf.kind, leaf.encoding, 1))
+        self.body.append(fields + b")")
+        self.structure.append(b"%b%b)" % (fields, leaf.extension))
 
     def _close(self, entry: _Open, end: int) -> None:
-        """Write what waited for the end of an entity."""
+        """
+        Write what waited for the end of an entity with parts.
+
+        A multipart in which no part was found gets one of type TEXT/PLAIN, which holds all of its body: the
+        grammar demands a part, and this way clients show what there is.
+        """
         opened = entry.entity
         body_at = entry.body_at
-        end = max(end, body_at)
         if opened.kind == MULTIPART:
             if len(self.rows) == entry.row + 1:
-                self._add_only_part(body_at, end)
+                self._add_leaf(PLAIN, body_at, body_at, end)
             self.body.append(b" %b)" % opened.head)
             self.structure.append(b" %b%b)" % (opened.head, opened.extension))
-        elif opened.kind == MESSAGE:
+        else:
             lines = entry.lines + self.message.count(b"\n", entry.lines_counted_to, end)
             fields = b"%b%d %b " % (opened.head, end - body_at, entry.envelope)
             self.body[entry.ready_at] = self.structure[entry.ready_at] = fields
             self.body.append(b" %d)" % lines)
             self.structure.append(b" %d%b)" % (lines, opened.extension))
-            self._count_for_outer(entry, lines, end)
-        else:
-            fields = b"%b%d" % (opened.head, end - body_at)
-            if opened.kind == TEXT:
-                fields = b"%b %d" % (fields, self.message.count(b"\n", body_at, end))
-            self.body[entry.ready_at] = fields + b")"
-            self.structure[entry.ready_at] = b"%b%b)" % (fields, opened.extension)
+            self._count_for_outer(body_at, lines, end)
         rows = len(self.rows) - entry.row
-        self.rows[entry.row] = Part(entry.header_at, body_at, end, opened.kind, opened.encoding, rows)
+        self.rows[entry.row] = (entry.header_at, body_at, end, opened.kind, opened.encoding, rows)
 
-    def _count_for_outer(self, entry: _Open, lines: int, end: int) -> None:
-        """Spare the message around this one the counting of the same lines again."""
-        for outer in reversed(self.stack[:-1]):
+    def _count_for_outer(self, body_at: int, lines: int, end: int) -> None:
+        """Spare the message around an encapsulated one the counting of the same lines again."""
+        for outer in reversed(self.stack):
             if outer.entity.kind == MESSAGE:
-                outer.lines += self.message.count(b"\n", outer.lines_counted_to, entry.body_at) + lines
+                outer.lines += self.message.count(b"\n", outer.lines_counted_to, body_at) + lines
                 outer.lines_counted_to = end
                 return
-
-    def _add_only_part(self, body_at: int, end: int) -> None:
-        """
-        Give a multipart in which no part was found one of type TEXT/PLAIN, which holds all of its body.
-
-        The grammar demands a part, and this way clients show what there is.
-        """
-        self.rows.append(Part(body_at, body_at, end, PLAIN.kind, PLAIN.encoding, 1))
-        fields = b"%b%d %d" % (PLAIN.head, end - body_at, self.message.count(b"\n", body_at, end))
-        self.body.append(fields + b")")
-        self.structure.append(b"%b%b)" % (fields, PLAIN.extension))
 
 
 def scan(message: bytes) -> Scanned:

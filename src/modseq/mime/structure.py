@@ -27,19 +27,11 @@ _FIRST_TOKEN = re.compile(rb"[^\s;()\"]++")
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _LANGUAGE = re.compile(rb"[^\s,()]++")
 
-_CONTENT_FIELDS = frozenset(
-    {
-        b"content-type",
-        b"content-transfer-encoding",
-        b"content-id",
-        b"content-description",
-        b"content-disposition",
-        b"content-language",
-        b"content-location",
-        b"content-md5",
-    }
+_PLACING_FIELDS = frozenset({b"content-disposition", b"content-language", b"content-location"})
+_BODY_FIELDS = frozenset(
+    {b"content-type", b"content-transfer-encoding", b"content-id", b"content-description", b"content-md5"}
 )
-_WANTED = _CONTENT_FIELDS | ADDRESS_FIELDS | STRING_FIELDS
+_WANTED = _PLACING_FIELDS | _BODY_FIELDS | ADDRESS_FIELDS | STRING_FIELDS
 
 _ENCODINGS = {
     b"7bit": part_table.IDENTITY,
@@ -132,13 +124,21 @@ def parameter(parameters: Parameters, name: bytes) -> bytes | None:
 
     The charset and language of an escaped value are dropped: boundaries and charset names are ASCII.
     """
+    is_extended = False
+    for key, value in parameters:
+        if key.lower() == name:
+            return value
+        is_extended = is_extended or b"*" in key
+    return _extended_parameter(parameters, name) if is_extended else None
+
+
+def _extended_parameter(parameters: Parameters, name: bytes) -> bytes | None:
+    """The value of a parameter that is written as name*, name*0, name*0* and so on."""
     pieces: dict[int, bytes] = {}
     for key, value in parameters:
         key_name, star, rest = key.lower().partition(b"*")
-        if key_name != name:
+        if key_name != name or not star:
             continue
-        if not star:
-            return value
         escaped = rest == b"" or rest.endswith(b"*")
         number = rest.rstrip(b"*")
         index = int(number) if number.isdigit() and len(number) <= 4 else 0
@@ -195,6 +195,21 @@ def _ready_text(value: bytes | None) -> bytes:
     return nstring(None if value is None else unfold(value))
 
 
+def _ready_placing(found: Mapping[bytes, bytes]) -> bytes:
+    """
+    The extension data that all entities have, ready to be sent.
+
+    Grammar: body-fld-dsp SP body-fld-lang SP body-fld-loc
+    """
+    if found.keys().isdisjoint(_PLACING_FIELDS):
+        return b"NIL NIL NIL"
+    return b"%b %b %b" % (
+        _ready_disposition(found.get(b"content-disposition")),
+        _ready_languages(found.get(b"content-language")),
+        _ready_text(found.get(b"content-location")),
+    )
+
+
 def entity(found: Mapping[bytes, bytes], *, in_digest: bool) -> Entity:
     """
     What these fields say about the body they introduce.
@@ -216,20 +231,16 @@ def entity(found: Mapping[bytes, bytes], *, in_digest: bool) -> Entity:
             media = MediaType(b"TEXT", b"PLAIN", [(b"CHARSET", b"US-ASCII")])
     main, sub, parameters = media
     main_lower, sub_lower = main.lower(), sub.lower()
-    written = _FIRST_TOKEN.search(get(b"content-transfer-encoding", b""))
-    encoding_name = b"7BIT" if written is None else written[0]
-    encoding = _ENCODINGS.get(encoding_name.lower(), part_table.UNKNOWN_ENCODING)
-    placing = b"%b %b %b" % (
-        _ready_disposition(get(b"content-disposition")),
-        _ready_languages(get(b"content-language")),
-        _ready_text(get(b"content-location")),
-    )
+    placing = _ready_placing(found)
     if main_lower == b"multipart":
         boundary = parameter(parameters, b"boundary")
         extension = b" %b %b" % (_ready_parameters(parameters), placing)
         is_digest = sub_lower == b"digest"
         boundary = boundary.rstrip() if boundary else None
         return Entity(part_table.MULTIPART, part_table.IDENTITY, string(sub), extension, boundary, is_digest)
+    written = _FIRST_TOKEN.search(get(b"content-transfer-encoding", b""))
+    encoding_name = b"7BIT" if written is None else written[0]
+    encoding = _ENCODINGS.get(encoding_name.lower(), part_table.UNKNOWN_ENCODING)
     kind = part_table.OTHER
     if main_lower == b"text":
         kind = part_table.TEXT
