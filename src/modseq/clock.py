@@ -47,7 +47,7 @@ _source: Source = SystemSource()
 
 def use(source: Source) -> Source:
     """Take time and randomness from `source` from now on; return the source that was used before."""
-    global _source  # noqa: PLW0603 -- one clock per process is the point of this module
+    global _source
     before, _source = _source, source
     return before
 

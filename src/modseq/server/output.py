@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from modseq.limits import OUTPUT_PIECE_BYTES, WRITE_STALL_SECONDS_MAX
 
 
-class ClientGone(Exception):  # noqa: N818 -- an event, not a fault
+class ClientGone(Exception):
     """The connection is lost; whatever was being said to it may stop."""
 
 
@@ -50,15 +50,6 @@ class Output:
         """Say one untagged response; `text` is what stands between `* ` and the line end."""
         self.write(b"* " + text + b"\r\n")
 
-    def continue_with(self, text: bytes) -> None:
-        """
-        Ask the client to go on.
-
-        Grammar: continue-req = "+" SP (resp-text / base64) CRLF
-        RFC: 3501 section 7.5
-        """
-        self.write(b"+ " + text + b"\r\n")
-
     @contextmanager
     def response(self) -> Iterator[None]:
         """
@@ -83,6 +74,11 @@ class Output:
         if not self.is_lost:
             self._transport.write(data)
 
+    async def drain_if_full(self) -> None:
+        """Wait for the client if it is far behind; between the pieces of a long answer."""
+        if self._paused or self.is_lost:
+            await self.drain()
+
     async def drain(self) -> None:
         """
         Send what was collected; return when the client has read enough of it.
@@ -104,11 +100,6 @@ class Output:
             self._waiter = None
         if self.is_lost:
             raise ClientGone
-
-    def close(self) -> None:
-        """Send what was collected, then close; a client that does not read it is cut by the listener."""
-        self.flush()
-        self._transport.close()
 
     def abort(self) -> None:
         """Close at once and drop what was not sent."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from modseq.limits import LITERAL_BYTES_MAX
 from modseq.wire.values import Command
@@ -42,7 +42,7 @@ Family: TypeAlias = Literal["access", "mailbox", "select", "fetch", "search", "s
 Handler: TypeAlias = "Callable[[Session, Command], Awaitable[Reply | Submitted]]"
 Test: TypeAlias = Callable[[Command], bool]
 Shown: TypeAlias = "Callable[[Session], bool]"
-HandlerT = TypeVar("HandlerT", bound=Callable[..., object])
+HandlerT = TypeVar("HandlerT", bound=Callable[..., Awaitable[Any]])
 
 
 def never(command: Command) -> bool:  # noqa: ARG001 -- a constant with the shape of a test

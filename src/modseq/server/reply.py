@@ -20,7 +20,7 @@ class Reply:
 
     kind: Kind
     text: str
-    code: bytes | None = None
+    code: bytes = b""
     """The response code without its brackets: `b"READ-WRITE"`, `b"MODIFIED 7,9"`."""
     after: Callable[[], Awaitable[None]] | None = None
     """What the session does once the reply is written: STARTTLS."""
@@ -41,33 +41,33 @@ class Submitted:
     finish: Callable[[Any], Awaitable[Reply]]
 
 
-class CommandRefused(Exception):  # noqa: N818 -- it is an answer, not a fault
+class CommandRefused(Exception):
     """Raised by a handler to end the command with NO or BAD wherever it stands."""
 
-    def __init__(self, text: str, code: bytes | None = None, kind: Kind = "NO") -> None:
+    def __init__(self, text: str, code: bytes = b"", kind: Kind = "NO") -> None:
         super().__init__(text)
         self.reply = Reply(kind, text, code)
 
 
-class SessionEnds(Exception):  # noqa: N818 -- it is a decision, not a fault
+class SessionEnds(Exception):
     """Raised to end the session with BYE: the client would otherwise believe something untrue."""
 
-    def __init__(self, text: str, code: bytes | None = None) -> None:
+    def __init__(self, text: str, code: bytes = b"") -> None:
         super().__init__(text)
         self.text = text
         self.code = code
 
 
-def ok(text: str, code: bytes | None = None) -> Reply:
+def ok(text: str, code: bytes = b"") -> Reply:
     """Return a reply that the command was carried out."""
     return Reply("OK", text, code)
 
 
-def no(text: str, code: bytes | None = None) -> Reply:
+def no(text: str, code: bytes = b"") -> Reply:
     """Return a reply that the command could not be carried out."""
     return Reply("NO", text, code)
 
 
-def bad(text: str, code: bytes | None = None) -> Reply:
+def bad(text: str, code: bytes = b"") -> Reply:
     """Return a reply that the command makes no sense here."""
     return Reply("BAD", text, code)

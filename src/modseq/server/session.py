@@ -33,7 +33,8 @@ from modseq.server.reply import CommandRefused, Reply, SessionEnds, Submitted, b
 from modseq.storage.base import Account
 from modseq.wire import framing
 from modseq.wire.abnf import ParseError
-from modseq.wire.messages import parse_command
+from modseq.wire.grammar.access import capability_code
+from modseq.wire.messages import continuation, parse_command, status_response
 from modseq.wire.values import Command
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ class Link(Protocol):
 
     def logged_in(self) -> None:
         """Allow the longer silence of somebody known."""
+
+    def close(self) -> None:
+        """Close the connection after what was said."""
+
+    def abort(self) -> None:
+        """Close the connection at once."""
 
 
 class Session:
@@ -79,6 +86,7 @@ class Session:
     __slots__ = (
         "_awake",
         "_bad_in_a_row",
+        "_input_ended",
         "_stashed_event",
         "_stop_reason",
         "_task",
@@ -119,6 +127,7 @@ class Session:
         self._task: asyncio.Task[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._awake = False
+        self._input_ended = False
         self._stop_reason: str | None = None
 
     # --- what the connection calls ---
@@ -130,8 +139,8 @@ class Session:
         Grammar: greeting = "*" SP (resp-cond-auth / resp-cond-bye) CRLF
         RFC: 3501 section 7.1.1, 7.1.4
         """
-        words = " ".join(registry.capability_words(self))
-        self.out.untagged(f"OK [CAPABILITY {words}] modseq is ready".encode("ascii"))
+        code = capability_code(registry.capability_words(self))
+        self.out.write(status_response(None, "OK", "modseq is ready", code))
         self.out.flush()
 
     def receive(self, data: bytes) -> None:
@@ -166,16 +175,32 @@ class Session:
         else:
             self.wake()
 
+    def end_after_reply(self, reason: str) -> None:
+        """End the session with BYE once the running command has its reply."""
+        self._stop_reason = reason
+
     def cancel(self) -> None:
         """Break off the running command: the last resort when the server stops."""
         if self._task is not None:
             self._task.cancel()
-        self.out.abort()
+
+    def input_ended(self) -> None:
+        """Note that the client will send nothing more; it may still read replies."""
+        self._input_ended = True
+        if self._task is None:
+            self.end()
+        else:
+            self.wake()
 
     @property
     def is_working(self) -> bool:
         """Whether a command runs or waits for its turn."""
         return self._task is not None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a command runs that does not wait for the client."""
+        return self._task is not None and self._waiter is None
 
     # --- what handlers call ---
 
@@ -184,13 +209,26 @@ class Session:
         """Whether the client has proved who it is."""
         return self.account is not None
 
-    def logged_in(self, user: str, account: Account) -> None:
+    def log_in(self, user: str, account: Account) -> None:
         """Enter the authenticated state."""
         self.user = user
         self.account = account
         self.state = State.AUTHENTICATED
         self.framer.skip_bytes_max = LITERAL_SKIP_BYTES_MAX
+        self.service.joined(self)
         self.link.logged_in()
+
+    async def start_tls(self) -> None:
+        """
+        Encrypt the connection. What came in the clear behind the command is forgotten, not obeyed.
+
+        RFC: 3501 section 6.2.1
+        """
+        self.framer.discard_buffered()
+        self._stashed_event = None
+        self.out.flush()
+        await self.link.start_tls()
+        self.is_secure = True
 
     def enter_mailbox(self, view: SessionView) -> None:
         """Enter the selected state."""
@@ -221,8 +259,17 @@ class Session:
         if self.condstore:
             return
         self.condstore = True
-        if self.view is not None:
-            telling.enable_condstore(self, self.view, announce=announce)
+        if self.view is not None and announce:
+            telling.announce_mod_seq(self, self.view)
+
+    def enable_qresync(self) -> None:
+        """
+        Tell expunges by UID from now on; includes CONDSTORE.
+
+        RFC: 7162 section 3.2.3
+        """
+        self.enable_condstore()
+        self.qresync = True
 
     async def flush(self, *, may_vanish: bool) -> None:
         """
@@ -274,6 +321,8 @@ class Session:
         Raises ClientGone when the connection is lost, SessionEnds when the server stops.
         """
         self._check_ends()
+        if self._input_ended:
+            raise ClientGone
         if not self._awake:
             loop = asyncio.get_running_loop()
             self._waiter = loop.create_future()
@@ -303,11 +352,13 @@ class Session:
                 await self.out.drain()
                 self.link.caught_up()
                 self._check_ends()
+            if self._input_ended:
+                self.end()
         except SessionEnds as end:
             self._say_bye(end)
         except ClientGone:
-            self.out.abort()
-        except Exception:
+            self.link.abort()
+        except Exception:  # noqa: BLE001 -- whatever a bug raises, the client is told and the others go on
             _log.exception("session of %s ends", self.user)
             self._say_bye(SessionEnds("The server failed", b"SERVERBUG"))
         finally:
@@ -330,8 +381,7 @@ class Session:
 
     def _say_bye(self, end: SessionEnds) -> None:
         if not self.out.is_torn:
-            code = b"[%b] " % end.code if end.code is not None else b""
-            self.out.untagged(b"BYE " + code + _text(end.text))
+            self.out.write(status_response(None, "BYE", end.text, end.code))
         self.end()
 
     def end(self) -> None:
@@ -339,16 +389,16 @@ class Session:
         self.state = State.LOGOUT
         self.leave_mailbox()
         if self.out.is_torn:
-            self.out.abort()
+            self.link.abort()
         else:
-            self.out.close()
+            self.link.close()
 
     async def _act_on(self, event: framing.Event) -> None:
         match event:
             case framing.CommandReceived(parts):
                 await self._run(parts)
             case framing.LiteralRequested():
-                self.out.continue_with(b"OK")
+                self.out.write(continuation())
                 self.framer.accept_literal()
             case framing.LiteralTooLarge(tag, _, _, reason):
                 self._answer_unread(tag, Reply("NO", f"The literal is too large: {reason}", b"TOOBIG"))
@@ -442,7 +492,8 @@ class Session:
     async def _begin(self, row: Row, command: Command) -> Reply | Submitted:
         if not self.condstore and row.condstore_enabling(command):
             self.enable_condstore(announce=not row.closes_mailbox)
-        return await self._guard(row.handler(self, command))
+        result: Reply | Submitted = await self._guard(row.handler(self, command))
+        return result
 
     async def _finish(
         self,
@@ -469,7 +520,7 @@ class Session:
             raise SessionEnds(str(error), b"UNAVAILABLE") from error
         except StorageError as error:
             reply = errors.reply_for(error)
-        except Exception:
+        except Exception:  # noqa: BLE001 -- one command's bug must not end the session
             _log.exception("a command of %s failed", self.user)
             reply = errors.SERVER_BUG
         if self.out.is_torn:
@@ -481,30 +532,23 @@ class Session:
     async def _answer(self, row: Row, command: Command, reply: Reply) -> None:
         """Flush the view as the command allows, then send the tagged reply."""
         if self.state is State.LOGOUT:
-            self._write_reply(command.tag, reply, reply.code)
+            self.out.write(status_response(command.tag, reply.kind, reply.text, reply.code))
             self.end()
             return
         code = reply.code
         if self.view is not None:
             await self.flush(may_vanish=row.may_vanish(command))
             code = telling.bound_mod_seq(self, self.view, code)
-        self._write_reply(command.tag, reply, code)
+        self.out.write(status_response(command.tag, reply.kind, reply.text, code))
         if reply.after is not None:
             await reply.after()
 
     def _answer_unread(self, tag: bytes | None, reply: Reply) -> None:
         """Answer what could not be read as a command."""
         self._bad_in_a_row += 1
-        if tag is None:
-            self.out.untagged(b"BAD " + _text(reply.text))
-        else:
-            self._write_reply(tag, reply, reply.code)
+        self.out.write(status_response(tag, "BAD" if tag is None else reply.kind, reply.text, reply.code))
         if self._bad_in_a_row >= BAD_COMMANDS_MAX:
             raise SessionEnds("Too many commands that make no sense")
-
-    def _write_reply(self, tag: bytes, reply: Reply, code: bytes | None) -> None:
-        bracketed = b"[%b] " % code if code is not None else b""
-        self.out.write(b"%b %b %b%b\r\n" % (tag, reply.kind.encode("ascii"), bracketed, _text(reply.text)))
 
     def _literal_bytes_max(self, _tag: bytes | None, name: str) -> int:
         if not self.is_logged_in:
@@ -516,17 +560,6 @@ class Session:
 def _wrong_state(row: Row, state: State) -> str:
     legal = " or ".join(sorted(each.value for each in row.states))
     return f"{row.name} is for the {legal} state; this session is in the {state.value} state"
-
-
-def _text(text: str) -> bytes:
-    """
-    Encode human-readable text.
-
-    Grammar: text = 1*TEXT-CHAR
-    RFC: 3501 section 9
-    """
-    octets = text.encode("ascii", "replace").replace(b"\r", b" ").replace(b"\n", b" ").replace(b"\0", b" ")
-    return octets or b"done"
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:

@@ -1,0 +1,318 @@
+"""One IMAP connection: octets in and out, how much of them, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections import Counter
+from typing import cast
+
+from modseq import clock
+from modseq.limits import (
+    CLOSE_SECONDS_MAX,
+    CONNECTIONS_BEFORE_LOGIN_MAX,
+    CONNECTIONS_PER_ADDRESS_MAX,
+    IDLE_BEFORE_LOGIN_SECONDS_MAX,
+    IDLE_SECONDS_MAX,
+    OUTPUT_AHEAD_BYTES_MAX,
+    READ_AHEAD_BYTES_MAX,
+    READ_BUFFER_BYTES,
+    TLS_HANDSHAKE_SECONDS_MAX,
+)
+from modseq.server.addresses import peer_name
+from modseq.server.output import Output
+from modseq.server.service import Service
+from modseq.server.session import Session
+from modseq.wire.messages import status_response
+
+_log = logging.getLogger(__name__)
+
+
+class Doorman:
+    """
+    Knows all IMAP connections of a process, and how many there may be.
+
+    Strangers are bounded together: where one too many comes, the one that has been silent in the door
+    for longest is sent away, so that a flood cannot keep others out. Connections of one address are
+    bounded apart.
+
+    Attributes:
+        service: what the sessions share.
+        read_buffer: where all sockets are read into; emptied before the next one is read.
+
+    """
+
+    __slots__ = (
+        "_per_address",
+        "_strangers",
+        "connections",
+        "idle_seconds_max",
+        "per_address_max",
+        "read_buffer",
+        "service",
+        "stranger_seconds_max",
+        "strangers_max",
+        "tls",
+    )
+
+    def __init__(
+        self,
+        service: Service,
+        tls: ssl.SSLContext | None = None,
+        *,
+        strangers_max: int = CONNECTIONS_BEFORE_LOGIN_MAX,
+        per_address_max: int = CONNECTIONS_PER_ADDRESS_MAX,
+        idle_seconds_max: float = IDLE_SECONDS_MAX,
+        stranger_seconds_max: float = IDLE_BEFORE_LOGIN_SECONDS_MAX,
+    ) -> None:
+        self.service = service
+        self.tls = tls
+        self.read_buffer = memoryview(bytearray(READ_BUFFER_BYTES))
+        self.strangers_max = strangers_max
+        self.per_address_max = per_address_max
+        self.idle_seconds_max = idle_seconds_max
+        self.stranger_seconds_max = stranger_seconds_max
+        self.connections: set[Connection] = set()
+        self._strangers: dict[Connection, None] = {}
+        self._per_address: Counter[str] = Counter()
+
+    def plain(self) -> Connection:
+        """Make the protocol of a connection that begins in the clear."""
+        return Connection(self, is_secure=False)
+
+    def secure(self) -> Connection:
+        """Make the protocol of a connection that is under TLS from the first octet."""
+        return Connection(self, is_secure=True)
+
+    def admit(self, connection: Connection) -> bool:
+        """Count a new connection; return False if its address has too many."""
+        self.connections.add(connection)
+        self._per_address[connection.peer] += 1
+        self._strangers[connection] = None
+        if len(self._strangers) > self.strangers_max:
+            next(iter(self._strangers)).cut("Too many connections wait for a login")
+        return self._per_address[connection.peer] <= self.per_address_max
+
+    def introduced(self, connection: Connection) -> None:
+        """Note that a connection has logged in."""
+        self._strangers.pop(connection, None)
+
+    def left(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self.connections.discard(connection)
+        self._strangers.pop(connection, None)
+        self._per_address[connection.peer] -= 1
+        if self._per_address[connection.peer] <= 0:
+            del self._per_address[connection.peer]
+
+
+class Connection(asyncio.BufferedProtocol):
+    """
+    The transport side of one session.
+
+    An idle connection holds no buffer, no task and one timer.
+    """
+
+    __slots__ = (
+        "_doorman",
+        "_heard_seconds",
+        "_is_closing",
+        "_is_reading",
+        "_is_secure",
+        "_out",
+        "_seconds_max",
+        "_session",
+        "_timer",
+        "_transport",
+        "peer",
+    )
+
+    def __init__(self, doorman: Doorman, *, is_secure: bool) -> None:
+        self._doorman = doorman
+        self._is_secure = is_secure
+        self._is_reading = True
+        self._is_closing = False
+        self._seconds_max = doorman.stranger_seconds_max
+        self._heard_seconds = clock.monotonic_seconds()
+        self._timer: asyncio.TimerHandle | None = None
+        self._session: Session | None = None
+        self._transport: asyncio.Transport | None = None
+        self._out: Output | None = None
+        self.peer = "local"
+
+    # --- what asyncio calls ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet the client, behind the TLS handshake where the listener speaks TLS."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=OUTPUT_AHEAD_BYTES_MAX)
+        self.peer = peer_name(transport.get_extra_info("peername"))
+        self._out = Output(self._transport)
+        self._timer = asyncio.get_running_loop().call_later(self._seconds_max, self._look_at_clock)
+        if not self._doorman.admit(self):
+            self.cut("Too many connections from this address")
+        elif self._is_secure:
+            self._doorman.service.in_background(self._greet_under_tls())
+        else:
+            self._greet()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 -- the buffer has one size
+        """Lend the process's one buffer: it is emptied before anything else is read."""
+        return self._doorman.read_buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Pass on what was read; stop reading while the session has enough to do."""
+        session = self._session
+        if session is None or self._is_closing:
+            return
+        self._heard_seconds = clock.monotonic_seconds()
+        session.receive(bytes(self._doorman.read_buffer[:nbytes]))
+        if session.is_working and session.framer.buffered_bytes > READ_AHEAD_BYTES_MAX and self._is_reading:
+            self._is_reading = False
+            assert self._transport is not None
+            self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """Let running commands have their replies; keep the connection open that long."""
+        if self._session is None or self._is_closing:
+            return False
+        self._session.input_ended()
+        return not self._is_secure and self._session.is_working
+
+    def pause_writing(self) -> None:
+        """Note that the client reads slowly."""
+        if self._out is not None:
+            self._out.pause()
+
+    def resume_writing(self) -> None:
+        """Note that the client has caught up."""
+        if self._out is not None:
+            self._out.resume()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- how it ended is the same to us
+        """Let go of everything."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._out is not None:
+            self._out.lost()
+        if self._session is not None:
+            self._session.disconnected()
+            self._doorman.service.left(self._session)
+        self._doorman.left(self)
+        self._transport = None
+
+    # --- what the session calls ---
+
+    async def start_tls(self) -> None:
+        """Encrypt the connection; raises OSError (ssl.SSLError too) when the handshake fails."""
+        assert self._transport is not None
+        assert self._out is not None
+        assert self._doorman.tls is not None
+        encrypted = await asyncio.get_running_loop().start_tls(
+            self._transport,
+            self,
+            self._doorman.tls,
+            server_side=True,
+            ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS_MAX,
+        )
+        if encrypted is None:
+            raise ConnectionResetError("the client left during the handshake")
+        self._transport = encrypted
+        encrypted.set_write_buffer_limits(high=OUTPUT_AHEAD_BYTES_MAX)
+        self._out.use_transport(encrypted)
+        self._is_secure = True
+        self._is_reading = True
+
+    def caught_up(self) -> None:
+        """Read the socket again."""
+        if not self._is_reading and self._transport is not None and not self._is_closing:
+            session = self._session
+            if session is not None and session.framer.buffered_bytes <= READ_AHEAD_BYTES_MAX:
+                self._is_reading = True
+                self._transport.resume_reading()
+
+    def logged_in(self) -> None:
+        """Allow the longer silence of somebody known."""
+        self._doorman.introduced(self)
+        self._seconds_max = self._doorman.idle_seconds_max
+        self._look_at_clock()
+
+    def close(self) -> None:
+        """
+        Close after what was said has been read.
+
+        Where the transport can, only the sending side is closed and the rest of the input is dropped:
+        closing a socket with unread input makes the kernel throw away the last words.
+        """
+        if self._transport is None or self._is_closing:
+            return
+        assert self._out is not None
+        self._is_closing = True
+        self._out.flush()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS_MAX, self.abort)
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+            if not self._is_reading:
+                self._transport.resume_reading()
+        else:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._out is not None:
+            self._out.abort()
+
+    # --- what the doorman and the server call ---
+
+    def cut(self, reason: str) -> None:
+        """Say BYE and close; for a session that runs a command, behind its reply."""
+        self._doorman.introduced(self)
+        if self._session is not None:
+            self._session.stop(reason)
+        elif self._out is not None:
+            if not self._is_secure:
+                self._out.write(status_response(None, "BYE", reason, b"UNAVAILABLE"))
+            self.close()
+
+    def break_off(self) -> None:
+        """End the session without waiting for its command."""
+        if self._session is not None:
+            self._session.cancel()
+        self.abort()
+
+    # --- within ---
+
+    def _greet(self) -> None:
+        assert self._out is not None
+        self._session = Session(
+            self._doorman.service, self, self._out, peer=self.peer, is_secure=self._is_secure
+        )
+        self._doorman.service.sessions.add(self._session)
+        self._session.greet()
+
+    async def _greet_under_tls(self) -> None:
+        try:
+            await self.start_tls()
+        except OSError as error:
+            _log.info("TLS handshake failed", extra={"address": self.peer, "error": str(error)})
+            self.abort()
+            return
+        if self._transport is not None and not self._is_closing:
+            self._greet()
+
+    def _look_at_clock(self) -> None:
+        """End a session that was silent for too long; else look again when it could have been."""
+        if self._is_closing:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        left = self._heard_seconds + self._seconds_max - clock.monotonic_seconds()
+        session = self._session
+        if left <= 0 and (session is None or not session.is_busy):
+            self.cut("Silent for too long")
+            return
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(left if left > 0 else self._seconds_max, self._look_at_clock)

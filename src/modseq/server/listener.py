@@ -1,0 +1,72 @@
+"""Accepting connections of any protocol on one address, in the clear or under TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from asyncio import sslproto
+from collections.abc import Callable
+from pathlib import Path
+
+from modseq.limits import LISTEN_BACKLOG, TLS_HANDSHAKE_SECONDS_MAX, TLS_READ_BYTES
+from modseq.server.addresses import Address, address_of
+
+
+class Listener:
+    """
+    One listening socket.
+
+    Args:
+        bound: a bound socket (`addresses.bind`); the listener closes it.
+        protocol_factory: makes the protocol object of each connection.
+        tls: speak TLS from the first octet; None for a protocol that speaks in the clear or upgrades itself.
+
+    """
+
+    __slots__ = ("_bound", "_factory", "_server", "_tls", "address")
+
+    def __init__(
+        self,
+        bound: socket.socket,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.address: Address = address_of(bound)
+        self._bound = bound
+        self._factory = protocol_factory
+        self._tls = tls
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Begin to accept."""
+        loop = asyncio.get_running_loop()
+        create = loop.create_unix_server if self._bound.family == socket.AF_UNIX else loop.create_server
+        self._server = await create(
+            self._factory,
+            sock=self._bound,
+            backlog=LISTEN_BACKLOG,
+            ssl=self._tls,
+            ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS_MAX if self._tls is not None else None,
+        )
+
+    def stop(self) -> None:
+        """Accept no more; open connections go on."""
+        if self._server is not None:
+            self._server.close()
+        else:
+            self._bound.close()
+
+
+def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """
+    Return what TLS connections are made with: version 1.2 at least.
+
+    Raises OSError or ssl.SSLError when the files cannot be used.
+    """
+    # asyncio gives each connection a buffer of this size; its default costs 290 KB a session.
+    sslproto.SSLProtocol.max_size = TLS_READ_BYTES
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key)
+    return context

@@ -1,0 +1,162 @@
+"""What a client is told of its selected mailbox without having asked: the view's events as responses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from modseq.core.errors import MailboxNotFound
+from modseq.core.flags import SYSTEM_FLAGS
+from modseq.core.mailbox import MailboxState
+from modseq.core.view import Event, Existed, Fetched, KeywordsLearned, SessionView, Vanished
+from modseq.limits import KEYWORDS_PER_MAILBOX_MAX
+from modseq.server import recent, render
+from modseq.server.reply import SessionEnds
+from modseq.storage.base import Account
+from modseq.wire.grammar import select as grammar
+from modseq.wire.messages import status_response
+
+if TYPE_CHECKING:
+    from modseq.server.session import Session
+
+
+async def tell_changes(session: Session, account: Account, view: SessionView, *, may_vanish: bool) -> None:
+    """
+    Bring the view up to the published state and write what the client may be told of it now.
+
+    RFC: 3501 section 5.2, 7.4.1
+    RFC: 7162 section 3.2.10
+    Raises SessionEnds when the mailbox was deleted.
+    """
+    await write_events(session, view, await advance(session, account, view, may_vanish=may_vanish))
+
+
+async def advance(session: Session, account: Account, view: SessionView, *, may_vanish: bool) -> list[Event]:
+    """
+    Bring the view up to the published state and return what the client is to be told of it now.
+
+    The view counts the events as told: the caller writes them, all of them, before the next reply.
+
+    RFC: 7162 section 3.2.10
+    Raises SessionEnds when the mailbox was deleted.
+    """
+    state = account.published(view.mailbox_id)
+    if state is None:
+        state = await _reload(account, view.mailbox_id)
+    if state is view.state and not (may_vanish and view.withheld):
+        return []
+    changes = await account.changes_since(view.mailbox_id, view.state.mod_seq)
+    newest = account.published(view.mailbox_id)
+    while newest is not None and newest.mod_seq != changes.mod_seq:
+        changes = await account.changes_since(view.mailbox_id, view.state.mod_seq)
+        newest = account.published(view.mailbox_id)
+    if newest is None:
+        raise _deleted()
+    recent_from = None
+    if changes.appeared:
+        recent_from = recent.recent_from(session.service, account, newest, claim=not view.read_only)
+    return view.advance(newest, changes, may_vanish=may_vanish, recent_from=recent_from)
+
+
+async def write_events(session: Session, view: SessionView, events: Iterable[Event]) -> None:
+    """Write what a view gave out, in its order."""
+    for event in events:
+        for piece in _responses(session, view, event):
+            session.out.write(piece)
+            await session.out.drain_if_full()
+
+
+def bound_mod_seq(session: Session, view: SessionView, code: bytes) -> bytes:
+    """
+    Return the code of the reply that is about to be sent, with HIGHESTMODSEQ where it is due.
+
+    A reply has room for one code: where it has its own, HIGHESTMODSEQ goes into an untagged OK before.
+
+    RFC: 7162 section 3.2
+    """
+    due = view.highest_mod_seq_due()
+    if due is None or not session.condstore:
+        return code
+    highest = grammar.highest_mod_seq_code(due)
+    if not code:
+        return highest
+    if code.startswith(b"HIGHESTMODSEQ"):
+        return highest
+    session.out.write(status_response(None, "OK", "Store no higher value", highest))
+    return code
+
+
+def announce_mod_seq(session: Session, view: SessionView) -> None:
+    """
+    Say up to where the client has been told, as the first CONDSTORE-enabling command must.
+
+    RFC: 7162 section 3.1
+    """
+    code = grammar.highest_mod_seq_code(view.safe)
+    session.out.write(status_response(None, "OK", "Highest", code))
+
+
+def flags_responses(state: MailboxState, *, read_only: bool) -> bytes:
+    """
+    Return FLAGS and PERMANENTFLAGS of a mailbox.
+
+    RFC: 3501 section 7.2.6, 7.1
+    """
+    return flags_response(state) + permanent_flags_response(state, read_only=read_only)
+
+
+def flags_response(state: MailboxState) -> bytes:
+    """
+    Return the flags that messages of a mailbox can have.
+
+    RFC: 3501 section 7.2.6
+    """
+    return grammar.flags_data((*SYSTEM_FLAGS, *state.flag_table.keywords))
+
+
+def permanent_flags_response(state: MailboxState, *, read_only: bool) -> bytes:
+    """
+    Return the flags that clients can change for good.
+
+    RFC: 3501 section 7.1
+    """
+    if read_only:
+        return status_response(None, "OK", "No flag is kept", grammar.permanent_flags_code((), may_create=False))
+    names = (*SYSTEM_FLAGS, *state.flag_table.keywords)
+    may_create = len(state.flag_table.keywords) < KEYWORDS_PER_MAILBOX_MAX
+    code = grammar.permanent_flags_code(names, may_create=may_create)
+    return status_response(None, "OK", "These flags are kept", code)
+
+
+async def _reload(account: Account, mailbox_id: int) -> MailboxState:
+    """Return a state that is not in memory; a selected mailbox may have been evicted or deleted."""
+    try:
+        return await account.mailbox(mailbox_id)
+    except MailboxNotFound:
+        raise _deleted() from None
+
+
+def _deleted() -> SessionEnds:
+    """
+    Return the end of a session whose mailbox is gone.
+
+    Chosen: the session ends. RFC 2180 section 3.3 offers this beside keeping a ghost of the mailbox, which
+    would have to answer for messages that no longer exist.
+    """
+    return SessionEnds("The selected mailbox was deleted")
+
+
+def _responses(session: Session, view: SessionView, event: Event) -> Iterator[bytes]:
+    """Encode one event in pieces of bearable size."""
+    match event:
+        case Existed(count, recent):
+            yield grammar.exists(count) + grammar.recent(recent)
+        case Vanished(uids):
+            if session.qresync:
+                yield from grammar.vanished(uids)
+            else:
+                yield from map(grammar.expunge_data, event.seq_nums())
+        case Fetched(uids):
+            yield from render.changed_flags(session, view, uids)
+        case KeywordsLearned():
+            yield flags_responses(view.state, read_only=view.read_only)
