@@ -123,5 +123,5 @@ def date_time(epoch_seconds: int, zone_minutes: int) -> bytes:
 
 
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 -- local time of the zone written beside it
-_FIRST_SECOND = int((dt.datetime.min - _EPOCH).total_seconds())  # noqa: DTZ901 -- see _EPOCH
-_LAST_SECOND = int((dt.datetime.max - _EPOCH).total_seconds())  # noqa: DTZ901 -- see _EPOCH
+_FIRST_SECOND = (dt.datetime.min - _EPOCH) // dt.timedelta(seconds=1)  # noqa: DTZ901 -- see _EPOCH
+_LAST_SECOND = (dt.datetime.max - _EPOCH) // dt.timedelta(seconds=1)  # noqa: DTZ901 -- see _EPOCH

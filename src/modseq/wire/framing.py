@@ -212,7 +212,8 @@ class CommandFramer:
     @property
     def held_bytes(self) -> int:
         """Octets kept of the command being read."""
-        return len(self._partial) + self._text_bytes + self._literal_bytes
+        to_come = self._left if self._state is _State.LITERAL else 0
+        return len(self._partial) + self._text_bytes + self._literal_bytes - to_come
 
     @property
     def is_between_commands(self) -> bool:
@@ -289,7 +290,9 @@ class CommandFramer:
         end = chunk.find(b"\n", start)
         room = LINE_BYTES_MAX - self._text_bytes - len(self._partial)
         if (end if end >= 0 else len(chunk)) - start > room:
-            return self._drop_long_line(chunk[start : start + TAG_BYTES_MAX + 1])
+            self._partial += chunk[start : start + room]
+            self._chunk_at = start + room
+            return self._drop_long_line()
         if end < 0:
             self._chunk_at = len(chunk)
             self._partial += chunk[start:]
@@ -384,14 +387,11 @@ class CommandFramer:
 
     # --- dropping ---
 
-    def _drop_long_line(self, begin: bytes) -> Event:
-        """Refuse a text over its bound; its end may still be far away."""
-        if self._expects_line:
-            self._expects_line = False
-            tag = None
-        else:
-            first = self._parts[0] if self._parts else bytes(self._partial[: TAG_BYTES_MAX + 1]) + begin
-            tag = read_tag(first)
+    def _drop_long_line(self) -> Event:
+        """Refuse a text that has filled its bound; its end may still be far away."""
+        tag = None
+        if not self._expects_line:
+            tag = read_tag(self._parts[0] if self._parts else bytes(self._partial[: TAG_BYTES_MAX + 1]))
         tail = self._partial[-_MARKER_BYTES:]
         self._reset()
         self._partial += tail

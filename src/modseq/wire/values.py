@@ -72,11 +72,7 @@ class SequenceSet:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """
-    LOGIN: a user name and a password in the clear.
-
-    RFC: 3501 section 6.2.3
-    """
+    """LOGIN: a user name and a password in the clear."""
 
     user: str
     password: bytes
@@ -97,22 +93,14 @@ class Authenticate:
 
 @dataclass(frozen=True, slots=True)
 class Enable:
-    """
-    ENABLE: capability names in capitals, known or not.
-
-    RFC: 5161 section 3.1
-    """
+    """ENABLE: capability names in capitals, known or not."""
 
     capabilities: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Id:
-    """
-    ID: what the client says of itself; None for NIL.
-
-    RFC: 2971 section 3.1
-    """
+    """ID: what the client says of itself; None for NIL."""
 
     pairs: tuple[tuple[bytes, bytes | None], ...] | None
 
@@ -177,22 +165,14 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """
-    DELETE.
-
-    RFC: 3501 section 6.3.4
-    """
+    """DELETE."""
 
     mailbox: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """
-    RENAME.
-
-    RFC: 3501 section 6.3.5
-    """
+    """RENAME."""
 
     old: str
     new: str
@@ -200,22 +180,14 @@ class Rename:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """
-    SUBSCRIBE.
-
-    RFC: 3501 section 6.3.6
-    """
+    """SUBSCRIBE."""
 
     mailbox: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unsubscribe:
-    """
-    UNSUBSCRIBE.
-
-    RFC: 3501 section 6.3.7
-    """
+    """UNSUBSCRIBE."""
 
     mailbox: str
 
@@ -277,11 +249,7 @@ STATUS_ITEMS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class AppendMessage:
-    """
-    One message of APPEND.
-
-    RFC: 3502 section 6.3.11
-    """
+    """One message of APPEND."""
 
     flags: tuple[str, ...]
     date_time: tuple[int, int] | None
@@ -303,11 +271,7 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """
-    COPY and UID COPY.
-
-    RFC: 3501 section 6.4.7
-    """
+    """COPY and UID COPY."""
 
     sequence_set: SequenceSet
     mailbox: str
@@ -315,11 +279,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """
-    MOVE and UID MOVE.
-
-    RFC: 6851 section 3.1, 3.2
-    """
+    """MOVE and UID MOVE."""
 
     sequence_set: SequenceSet
     mailbox: str
@@ -451,11 +411,7 @@ class SearchDate:
 
 @dataclass(frozen=True, slots=True)
 class SearchSaveDateSupported:
-    """
-    SAVEDATESUPPORTED: whether this mailbox keeps save dates.
-
-    RFC: 8514 section 4.3
-    """
+    """SAVEDATESUPPORTED: whether this mailbox keeps save dates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,11 +424,7 @@ class SearchSize:
 
 @dataclass(frozen=True, slots=True)
 class SearchAge:
-    """
-    OLDER or YOUNGER than so many seconds, at least 1.
-
-    RFC: 5032 section 3
-    """
+    """OLDER or YOUNGER than so many seconds, at least 1."""
 
     older: bool
     seconds: int
@@ -494,11 +446,7 @@ class SearchModSeq:
 
 @dataclass(frozen=True, slots=True)
 class SearchObjectId:
-    """
-    EMAILID or THREADID.
-
-    RFC: 8474 section 6
-    """
+    """EMAILID or THREADID."""
 
     which: Literal["EMAILID", "THREADID"]
     object_id: str
