@@ -353,3 +353,15 @@ EXPORT_BATCH_MESSAGES_MAX = 256
 
 MBOX_READ_BYTES = 1_048_576
 """Octets read at once from an mbox file."""
+
+# --- fetch and search: how much is prepared at once -----------------------------------------------
+
+FETCH_BATCH_MESSAGES_MAX = 4_096
+"""Messages whose packed items are rendered in one step: a block, some 250 KB and about a millisecond, after
+which others have their turn."""
+
+FETCH_TEMPLATE_MESSAGES_MIN = 64
+"""Fewer lines are spelled one by one: cutting a template for them would cost more."""
+
+FETCH_TEMPLATES_CACHED_MAX = 32
+"""Templates of a thousand lines, some 50 KB each: one for each combination of items that clients ask for."""

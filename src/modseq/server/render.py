@@ -1,32 +1,217 @@
-"""FETCH responses: what is said of one message, as octets."""
+"""FETCH responses from packed arrays: many lines at once, no object for each message.
+
+The lines of one batch differ only in a few numbers and in the text of the flags. So one template holds
+the lines of the whole batch, sequence numbers included, and a single `%` fills in the columns. Only items
+that stand in the blocks of a MailboxState can be rendered this way; `fetching` does the others.
+"""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
+from modseq.core.mailbox import MailboxState
+from modseq.core.message import MessageChunk
+from modseq.core.numset import NumSet
 from modseq.core.view import SessionView
-from modseq.wire.grammar.fetch import fetch_data, flags_item, mod_seq_item, uid_item
+from modseq.limits import FETCH_BATCH_MESSAGES_MAX, FETCH_TEMPLATE_MESSAGES_MIN, FETCH_TEMPLATES_CACHED_MAX
 
 if TYPE_CHECKING:
     from modseq.server.session import Session
 
+_FORMATS: Final[dict[str, bytes]] = {
+    "UID": b"UID %d",
+    "FLAGS": b"FLAGS (%b)",
+    "MODSEQ": b"MODSEQ (%d)",
+    "RFC822.SIZE": b"RFC822.SIZE %d",
+}
+"""Items that stand in the blocks of a mailbox's state, and how they are written."""
+
+PACKED_ITEMS: Final = frozenset(_FORMATS)
+
+_PLACE = b"\x01"
+"""Stands in a template where the thousands of the sequence number go; no item contains it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """
+    Messages of one block, ascending, as parallel columns.
+
+    Attributes:
+        seq_nums: sequence numbers in this session; a range where no message between is left out.
+        flags: palette numbers, as in the block.
+
+    """
+
+    seq_nums: Sequence[int]
+    uids: array[int]
+    flags: array[int]
+    newest: array[int]
+    sizes: array[int]
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+
+def batches(view: SessionView, uids: NumSet, size_max: int = FETCH_BATCH_MESSAGES_MAX) -> Iterator[Batch]:
+    """
+    Yield the messages with these UIDs that are there, as the view's snapshot has them.
+
+    Args:
+        view: whose sequence numbers and snapshot to use; both are taken now, and stay as they are while
+            the caller waits for the client between two batches.
+        uids: UIDs, also some that are not there.
+        size_max: messages of one batch.
+
+    """
+    index = view.uids
+    for _, chunk in list(view.state.chunks_of(uids)):
+        positions = chunk.positions(uids)
+        for first in range(0, len(positions), size_max):
+            here = positions[first : first + size_max]
+            batch_uids = _pick(chunk.uids, here, len(chunk))
+            low, high = index.seq_of(batch_uids[0]), index.seq_of(batch_uids[-1])
+            assert low is not None
+            assert high is not None
+            seq_nums: Sequence[int] = range(low, high + 1)
+            if len(seq_nums) != len(batch_uids):
+                seq_nums = index.seqs_of(batch_uids)
+            yield Batch(seq_nums, batch_uids, *_columns(chunk, here))
+
+
+def _columns(chunk: MessageChunk, positions: Sequence[int]) -> tuple[array[int], array[int], array[int]]:
+    count = len(chunk)
+    return (
+        _pick(chunk.flags, positions, count),
+        _pick(chunk.newest, positions, count),
+        _pick(chunk.sizes, positions, count),
+    )
+
+
+def _pick(column: array[int], positions: Sequence[int], count: int) -> array[int]:
+    """Return the values at these positions: the column itself, a slice, or one by one."""
+    if isinstance(positions, range):
+        return column if len(positions) == count else column[positions.start : positions.stop]
+    return array(column.typecode, map(column.__getitem__, positions))
+
+
+def flag_texts(view: SessionView, batch: Batch) -> list[bytes]:
+    r"""
+    Return what stands between the parentheses of FLAGS for each message of a batch.
+
+    RFC: 3501 section 2.3.2, 7.4.2
+    """
+    state = view.state
+    texts = state.palette.texts
+    try:
+        told = list(map(texts.__getitem__, batch.flags))
+    except KeyError:
+        _learn_texts(state, batch.flags)
+        told = list(map(texts.__getitem__, batch.flags))
+    recent = view.recent.clamp(batch.uids[0], batch.uids[-1]) if view.recent else NumSet.EMPTY
+    if recent:
+        inside = recent.bitmap
+        told = [
+            b"\\Recent " + text if text and uid in inside else b"\\Recent" if uid in inside else text
+            for uid, text in zip(batch.uids, told, strict=True)
+        ]
+    return told
+
+
+def _learn_texts(state: MailboxState, flags: Iterable[int]) -> None:
+    """Spell combinations of flags that were never told; the mailbox's palette remembers them."""
+    palette = state.palette
+    for index in set(flags):
+        if index not in palette.texts:
+            names = state.flag_table.names(palette.masks[index])
+            palette.texts[index] = " ".join(names).encode("ascii")
+
+
+def lines(view: SessionView, batch: Batch, items: Sequence[str]) -> bytes:
+    """
+    Encode one FETCH response for each message of a batch, with packed items only.
+
+    Grammar: message-data = nz-number SP "FETCH" SP msg-att
+    RFC: 3501 section 7.4.2
+    Args:
+        items: of PACKED_ITEMS, in the order in which they are to stand.
+
+    """
+    columns: dict[str, Sequence[object]] = {
+        "UID": batch.uids,
+        "MODSEQ": batch.newest,
+        "RFC822.SIZE": batch.sizes,
+    }
+    if "FLAGS" in items:
+        columns["FLAGS"] = flag_texts(view, batch)
+    filled = [columns[item] for item in items]
+    tail = b"FETCH (%b)\r\n" % b" ".join([_FORMATS[item] for item in items])
+    count = len(batch)
+    seq_nums = batch.seq_nums
+    if isinstance(seq_nums, range) and count >= FETCH_TEMPLATE_MESSAGES_MIN:
+        template = _numbered_lines(tail, seq_nums.start, seq_nums.stop - 1)
+    else:
+        template = (b"* %d " + tail) * count
+        filled.insert(0, seq_nums)
+    width = len(filled)
+    if width == 1:
+        return template % tuple(filled[0])
+    flat: list[object] = [None] * (count * width)
+    for at, column in enumerate(filled):
+        flat[at::width] = column
+    return template % tuple(flat)
+
+
+def _numbered_lines(tail: bytes, first: int, last: int) -> bytes:
+    """Return `* n tail` for each n from first to last: quicker than to spell the numbers one by one."""
+    width, thousand = _thousand_lines(tail)
+    pieces = []
+    while first <= last:
+        thousands, rest = divmod(first, 1000)
+        end = min(last, thousands * 1000 + 999)
+        if thousands:
+            part = thousand[rest * width : (rest + end - first + 1) * width]
+            pieces.append(part.replace(_PLACE, b"%d" % thousands))
+        else:
+            pieces.append(b"".join([b"* %d %b" % (number, tail) for number in range(first, end + 1)]))
+        first = end + 1
+    return b"".join(pieces)
+
+
+@lru_cache(maxsize=FETCH_TEMPLATES_CACHED_MAX)
+def _thousand_lines(tail: bytes) -> tuple[int, bytes]:
+    """Return the lines of 000 to 999 behind the mark for the thousands, and the length of each."""
+    made = [b"* %b%03d %b" % (_PLACE, number, tail) for number in range(1000)]
+    return len(made[0]), b"".join(made)
+
+
+_FLAGS_ALONE: Final = ("FLAGS",)
+_FLAGS_NUMBERED: Final = ("UID", "FLAGS", "MODSEQ")
+
+
+def unsolicited_items(session: Session) -> tuple[str, ...]:
+    """
+    Return what stands in a FETCH response that was not asked for.
+
+    RFC: 7162 section 3.2.4
+    """
+    return _FLAGS_NUMBERED if session.condstore or session.qresync else _FLAGS_ALONE
+
 
 def changed_flags(session: Session, view: SessionView, uids: array[int]) -> Iterator[bytes]:
     """
-    Yield the untagged FETCH of each message whose flags changed.
+    Yield FETCH responses that tell of changed flags, in pieces of many lines.
 
     RFC: 3501 section 7.4.2
-    RFC: 7162 section 3.2.4
+    RFC: 7162 section 3.1.4.2, 3.2.4
+    Args:
+        uids: ascending; those that are gone are left out.
+
     """
-    for uid in uids:
-        message = view.state.message(uid)
-        seq_num = view.uids.seq_of(uid)
-        if message is None or seq_num is None:
-            continue
-        flags = view.state.flag_table.names(message.flags)
-        items = [flags_item((*flags, "\\Recent") if uid in view.recent else flags)]
-        if session.condstore:
-            items = [uid_item(uid), *items, mod_seq_item(message.mod_seq)]
-        yield fetch_data(seq_num, items)
+    items = unsolicited_items(session)
+    for batch in batches(view, NumSet(uids)):
+        yield lines(view, batch, items)
