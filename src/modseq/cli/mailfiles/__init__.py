@@ -1,0 +1,1 @@
+"""Mail in files: mbox, Maildir and single messages, read and written byte for byte."""
