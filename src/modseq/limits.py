@@ -61,6 +61,9 @@ SEARCH_KEYS_MAX = 1_000
 LIST_PATTERNS_MAX = 100
 """Patterns of one LIST, each of which is matched with every mailbox."""
 
+CAPABILITIES_PER_ENABLE_MAX = 100
+"""Names in one ENABLE: more than there are extensions to enable."""
+
 ID_PAIRS_MAX = 30
 """Field and value pairs of ID. RFC 2971 section 3.3 names this number."""
 
@@ -287,13 +290,16 @@ LOG_WEIGHT_FOLD_MIN = 1_000_000
 LOG_ROWS_KEPT_MIN = 16_384
 """Newest log rows of a mailbox that stay after they were folded: another process catches up from them."""
 
+LOG_BYTES_KEPT_MAX = 67_108_864
+"""Octets of folded log rows of a mailbox beyond which they go whatever their number: few but huge changes."""
+
 LOG_ROWS_TRIMMED_PER_COMMIT = 1_024
 """Old log rows deleted in one transaction, a few milliseconds."""
 
 FOLD_CHUNKS_PER_COMMIT = 8
 """Chunks written in one transaction while a log is folded: about 4 ms for which a queued batch waits."""
 
-EXPUNGES_PER_BLOCK_MAX = 65_536
+EXPUNGES_PER_BLOCK_MAX = 16_384
 """Pairs of mod-sequence and UID in one row of the expunge history."""
 
 SEGMENT_BYTES_MAX = 268_435_456

@@ -95,6 +95,15 @@ def test_a_ceiling_cuts_off_numbers_that_nobody_has():
     assert read(b"1:4294967295,7,9:*").resolve(8, ceiling=8) == NumSet.from_ranges([(1, 8)])
 
 
+def test_a_set_that_repeats_itself_is_merged_before_it_costs_anything(monkeypatch):
+    built = []
+    from_ranges = NumSet.from_ranges
+    monkeypatch.setattr(NumSet, "from_ranges", lambda pairs: (built.extend(pairs), from_ranges(pairs))[1])
+    assert len(read(b",".join([b"1:4294967295"] * 10_000)).resolve(9)) == 4294967295
+    assert read(b"5:6,1:3,2:9,9,20:*").resolve(30).to_bytes() == b"1:9,20:30"
+    assert built == [(1, 4294967295), (1, 9), (20, 30)]
+
+
 def test_a_saved_set_is_known_to_the_session_alone():
     with pytest.raises(ValueError, match="session"):
         read(b"$").resolve(5)

@@ -42,6 +42,7 @@ _SET_CHARS = re.compile(rb"[\d:,*]++")
 _NZ_OR_STAR = rb"(?:[1-9]\d{0,9}+|\*)"
 _SET_ELEMENT = _NZ_OR_STAR + rb"(?::" + _NZ_OR_STAR + rb")?+"
 _SEQUENCE_SET = re.compile(_SET_ELEMENT + rb"(?:," + _SET_ELEMENT + rb")*+")
+_TEN_DIGITS = re.compile(rb"\d{10}")
 _FLAG = re.compile(rb"\\?+" + _ATOM_CHARS + rb"++")
 _FLAG_LIST = re.compile(rb"\(((?:" + _FLAG.pattern + rb"(?: " + _FLAG.pattern + rb")*+)?+)\)")
 _WORD = re.compile(rb"[A-Za-z][A-Za-z0-9.=\-]*+")
@@ -352,8 +353,12 @@ class Parser:
             self.fail('a sequence set without "*"')
         if chunk.count(b",") >= SET_RANGES_MAX:
             self.fail(f"a sequence set of at most {SET_RANGES_MAX} ranges")
-        ranges = tuple(map(_seq_range, chunk.split(b",")))
-        if max(map(max, ranges)) > NUMBER_MAX:
+        elements = chunk.split(b",")
+        if b":" in chunk or b"*" in chunk:
+            ranges = tuple(map(_seq_range, elements))
+        else:
+            ranges = tuple([(number, number) for number in map(int, elements)])
+        if _TEN_DIGITS.search(chunk) and max(map(max, ranges)) > NUMBER_MAX:
             self.fail(f"message numbers from 1 to {NUMBER_MAX}")
         self.at = match.end()
         return SequenceSet(ranges)

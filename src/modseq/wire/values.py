@@ -64,7 +64,28 @@ class SequenceSet:
                     continue
                 high = min(high, ceiling)
             pairs.append((low, high))
-        return NumSet.from_ranges(pairs)
+        return NumSet.from_ranges(_merged(pairs))
+
+
+def _merged(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """
+    Return the ranges in ascending order with those that overlap made one.
+
+    One line may say `1:4294967295` ten thousand times; each would cost milliseconds in the bitmap.
+    """
+    if len(pairs) < 2:
+        return pairs
+    pairs.sort()
+    merged = [pairs[0]]
+    last = pairs[0][1]
+    for low, high in pairs:
+        if low > last:
+            merged.append((low, high))
+            last = high
+        elif high > last:
+            merged[-1] = merged[-1][0], high
+            last = high
+    return merged
 
 
 # --- access: who is there ------------------------------------------------------------------------
@@ -125,11 +146,7 @@ class QResync:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """
-    SELECT, or EXAMINE where `examine`.
-
-    RFC: 3501 section 6.3.1, 6.3.2
-    """
+    """SELECT, or EXAMINE where `examine`."""
 
     mailbox: str
     examine: bool

@@ -10,13 +10,11 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Iterable
 
-from modseq.limits import ID_FIELD_BYTES_MAX, ID_PAIRS_MAX, ID_VALUE_BYTES_MAX
+from modseq.limits import CAPABILITIES_PER_ENABLE_MAX, ID_FIELD_BYTES_MAX, ID_PAIRS_MAX, ID_VALUE_BYTES_MAX
 from modseq.wire.abnf import Parser
 from modseq.wire.encode import nstring, string
 from modseq.wire.grammar import Rule
 from modseq.wire.values import Authenticate, Enable, Id, Login
-
-CAPABILITIES_PER_ENABLE_MAX = 100
 
 
 def login(p: Parser) -> Login:

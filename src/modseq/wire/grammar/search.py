@@ -7,7 +7,6 @@ RFC: 7162 section 3.1.5
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterable
 from typing import Literal, TypeAlias, get_args
 
@@ -339,13 +338,13 @@ def search_data(numbers: Iterable[int], mod_seq: int | None = None) -> bytes:
     RFC: 3501 section 7.2.5
     RFC: 7162 section 3.1.5, 3.1.6, 7
     """
-    # str() of a list of numbers is the quickest way to spell a million of them.
-    listed = str(array("L", numbers).tolist())[1:-1].replace(",", "")
+    # str() of a list is the quickest way to spell a million numbers.
+    listed = str(list(numbers)).encode("ascii").translate(None, b"[],")
     if not listed:
         return b"* SEARCH\r\n"
     if mod_seq is None:
-        return b"* SEARCH %b\r\n" % listed.encode("ascii")
-    return b"* SEARCH %b (MODSEQ %d)\r\n" % (listed.encode("ascii"), mod_seq)
+        return b"* SEARCH %b\r\n" % listed
+    return b"* SEARCH %b (MODSEQ %d)\r\n" % (listed, mod_seq)
 
 
 def esearch_data(

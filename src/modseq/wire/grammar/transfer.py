@@ -17,7 +17,7 @@ def append(p: Parser) -> Append:
     Read a mailbox and one message or, with MULTIAPPEND, several.
 
     Grammar: append = "APPEND" SP mailbox 1*append-message
-    RFC: 3502 section 6.3.11, 7
+    RFC: 3502 section 6.3.11
     """
     p.sp()
     mailbox = p.mailbox()
@@ -32,7 +32,7 @@ def append_message(p: Parser) -> AppendMessage:
     Read one message with its flags and date.
 
     Grammar: append-message = [SP flag-list] [SP date-time] SP literal
-    RFC: 3502 section 7
+    RFC: 3502 section 6.3.11
     RFC: 3501 section 6.3.11, 9
     """
     p.sp()
