@@ -188,7 +188,8 @@ class Transfer(_Unprepared):
     """Copy or move messages to another mailbox of the account, all or none.
 
     The copies keep flags, internal date and content; the target gives them a new mod-sequence, and a move
-    gives the expunged UIDs one in the source.
+    gives the expunged UIDs one in the source. With ``missing_refuses`` nothing is done when a message is not
+    there; the outcome then names no message but the missing ones.
 
     RFC: 3501 section 6.4.7
     RFC: 6851 section 3.1, 3.3
@@ -199,6 +200,7 @@ class Transfer(_Unprepared):
     uids: NumSet
     target_id: int
     move: bool
+    missing_refuses: bool = False
 
     def mailbox_ids(self) -> Sequence[int]:
         """Return source and target."""
@@ -210,7 +212,7 @@ class Transfer(_Unprepared):
         present = source.index.select(self.uids)
         gone = NumSet(present)
         missing = self.uids - gone
-        if not present:
+        if not present or (missing and self.missing_refuses):
             empty = array("I")
             return TransferOutcome(target.uid_validity, empty, empty, source.mod_seq, missing)
         appended, keywords = self._copies(source, target, present)

@@ -6,9 +6,10 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Literal
 
 from modseq.limits import CONNECTIONS_PER_USER_MAX
+from modseq.server.addresses import is_loopback
 from modseq.server.auth import Authenticator
 from modseq.server.session import Session
 from modseq.storage.base import Account, Store
@@ -24,9 +25,12 @@ class Service:
         store: where the mail is.
         authenticator: who checks passwords.
         worker: the name of this process among those that serve the same listeners; ID tells it.
-        allow_plaintext: whether passwords may cross a connection without TLS.
+        allow_plaintext: whether passwords may cross a connection without TLS; `loopback` for clients on
+            this machine only.
         can_start_tls: whether there is a certificate.
         idle_poll_seconds: how long IDLE trusts that wake-ups arrive.
+        recent_claims: up to where messages were told to be recent, until the storage knows it
+            (`modseq.server.recent`).
 
     """
 
@@ -38,6 +42,7 @@ class Service:
         "can_start_tls",
         "connections_per_user_max",
         "idle_poll_seconds",
+        "recent_claims",
         "sessions",
         "store",
         "worker",
@@ -49,7 +54,7 @@ class Service:
         authenticator: Authenticator,
         *,
         worker: str = "1",
-        allow_plaintext: bool = False,
+        allow_plaintext: bool | Literal["loopback"] = False,
         can_start_tls: bool = False,
         idle_poll_seconds: float,
         connections_per_user_max: int = CONNECTIONS_PER_USER_MAX,
@@ -62,12 +67,15 @@ class Service:
         self.idle_poll_seconds = idle_poll_seconds
         self.connections_per_user_max = connections_per_user_max
         self.sessions: set[Session] = set()
+        self.recent_claims: dict[tuple[str, int, int], int] = {}
         self._per_user: Counter[str] = Counter()
         self._background: set[asyncio.Task[None]] = set()
 
     def permits_password(self, session: Session) -> bool:
         """Return whether a password may be sent on this connection as it is."""
-        return session.is_secure or self.allow_plaintext
+        if session.is_secure or self.allow_plaintext is True:
+            return True
+        return self.allow_plaintext == "loopback" and is_loopback(session.peer)
 
     async def open_account(self, session: Session, user: str) -> Account | None:
         """Return the account of a user who proved to be it; None when that user has too many sessions."""

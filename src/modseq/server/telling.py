@@ -78,9 +78,7 @@ def bound_mod_seq(session: Session, view: SessionView, code: bytes) -> bytes:
     if due is None or not session.condstore:
         return code
     highest = grammar.highest_mod_seq_code(due)
-    if not code:
-        return highest
-    if code.startswith(b"HIGHESTMODSEQ"):
+    if not code or code.startswith(b"HIGHESTMODSEQ"):
         return highest
     session.out.write(status_response(None, "OK", "Store no higher value", highest))
     return code
@@ -121,7 +119,8 @@ def permanent_flags_response(state: MailboxState, *, read_only: bool) -> bytes:
     RFC: 3501 section 7.1
     """
     if read_only:
-        return status_response(None, "OK", "No flag is kept", grammar.permanent_flags_code((), may_create=False))
+        code = grammar.permanent_flags_code((), may_create=False)
+        return status_response(None, "OK", "No flag is kept", code)
     names = (*SYSTEM_FLAGS, *state.flag_table.keywords)
     may_create = len(state.flag_table.keywords) < KEYWORDS_PER_MAILBOX_MAX
     code = grammar.permanent_flags_code(names, may_create=may_create)

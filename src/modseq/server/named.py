@@ -1,0 +1,59 @@
+"""Which messages a command names: sequence sets resolved against what the session knows.
+
+RFC: 3501 section 6.4.8, 9
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modseq.core.numset import NumSet
+from modseq.server.reply import CommandRefused
+from modseq.wire.values import STAR, SequenceSet
+
+if TYPE_CHECKING:
+    from modseq.server.session import Session
+
+
+def named_uids(session: Session, messages: SequenceSet, *, by_uid: bool) -> NumSet:
+    """
+    Return the UIDs that a sequence set of a command names.
+
+    By sequence number, messages that are expunged but not yet told so keep their number and are named; by
+    UID, any number up to the highest that was ever given may be: what is not there is the command's affair.
+    `*` is the last message that the client knows. `$` holds what SEARCH saved without what is expunged.
+
+    RFC: 3501 section 6.4.8, 9
+    RFC: 5182 section 2.1, 3
+    Chosen: `1:*` in an empty mailbox names nothing, by number too; many clients send it.
+    Raises CommandRefused (BAD) for sequence numbers above the number of messages.
+    """
+    view = session.view
+    assert view is not None
+    if messages.saved:
+        return NumSet(view.uids.select(session.saved_uids)) - view.withheld
+    if by_uid:
+        return messages.resolve(view.uids.max_uid, ceiling=_highest_uid(session))
+    count = len(view.uids)
+    if len(messages.ranges) == 1:
+        low, high = messages.ranges[0]
+        if low == high and 0 < low <= count:
+            return NumSet.single(view.uids.uid_at(low))
+    if any(high != STAR and high > count for _, high in messages.ranges):
+        raise CommandRefused(f"There are only {count} messages", kind="BAD")
+    return NumSet(view.uids.uids_of(messages.resolve(count, ceiling=count)))
+
+
+def sequence_numbers(session: Session, uids: NumSet) -> NumSet:
+    """Return the numbers under which the client knows these messages, all of which it knows."""
+    view = session.view
+    assert view is not None
+    return NumSet(view.uids.seqs_of(uids.to_array()))
+
+
+def _highest_uid(session: Session) -> int:
+    """Return the highest UID that any message can have now, also one of which the client was not told."""
+    assert session.view is not None
+    assert session.account is not None
+    state = session.account.published(session.view.mailbox_id) or session.view.state
+    return state.uid_next - 1
