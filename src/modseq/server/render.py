@@ -18,6 +18,7 @@ from modseq.core.message import MessageChunk
 from modseq.core.numset import NumSet
 from modseq.core.view import SessionView
 from modseq.limits import FETCH_BATCH_MESSAGES_MAX, FETCH_TEMPLATE_MESSAGES_MIN, FETCH_TEMPLATES_CACHED_MAX
+from modseq.wire.values import FetchName
 
 if TYPE_CHECKING:
     from modseq.server.session import Session
@@ -189,17 +190,17 @@ def _thousand_lines(tail: bytes) -> tuple[int, bytes]:
     return len(made[0]), b"".join(made)
 
 
-_FLAGS_ALONE: Final = ("FLAGS",)
-_FLAGS_NUMBERED: Final = ("UID", "FLAGS", "MODSEQ")
+_FLAGS_ALONE: Final[tuple[FetchName, ...]] = ("FLAGS",)
+_FLAGS_NUMBERED: Final[tuple[FetchName, ...]] = ("UID", "FLAGS", "MODSEQ")
 
 
-def unsolicited_items(session: Session) -> tuple[str, ...]:
+def unsolicited_items(session: Session) -> tuple[FetchName, ...]:
     """
     Return what stands in a FETCH response that was not asked for.
 
     RFC: 7162 section 3.2.4
     """
-    return _FLAGS_NUMBERED if session.condstore or session.qresync else _FLAGS_ALONE
+    return _FLAGS_NUMBERED if session.condstore else _FLAGS_ALONE
 
 
 def changed_flags(session: Session, view: SessionView, uids: array[int]) -> Iterator[bytes]:
