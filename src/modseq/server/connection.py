@@ -28,6 +28,8 @@ from modseq.wire.messages import status_response
 
 _log = logging.getLogger(__name__)
 
+_LOOK_AGAIN_SECONDS = 0.01
+
 
 class Doorman:
     """
@@ -105,6 +107,21 @@ class Doorman:
         self._per_address[connection.peer] -= 1
         if self._per_address[connection.peer] <= 0:
             del self._per_address[connection.peer]
+
+    async def send_home(self, reason: str, seconds_max: float) -> None:
+        """Say BYE to everybody, behind their running commands; after `seconds_max` break off the rest."""
+        for connection in list(self.connections):
+            connection.cut(reason)
+        deadline = clock.monotonic_seconds() + seconds_max
+        while (  # noqa: ASYNC110 -- once in a process's life
+            any(each.is_working for each in self.connections) and clock.monotonic_seconds() < deadline
+        ):
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        await self.service.finish_background()
+        for connection in list(self.connections):
+            connection.break_off()
+        while self.connections:  # noqa: ASYNC110 -- asyncio reports the last losses in its next rounds
+            await asyncio.sleep(0)
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -266,6 +283,13 @@ class Connection(asyncio.BufferedProtocol):
             self._out.abort()
 
     # --- what the doorman and the server call ---
+
+    @property
+    def is_working(self) -> bool:
+        """Whether a command runs, or last words were not yet handed to the kernel."""
+        if self._session is not None and self._session.is_working:
+            return True
+        return self._transport is not None and self._transport.get_write_buffer_size() > 0
 
     def cut(self, reason: str) -> None:
         """Say BYE and close; for a session that runs a command, behind its reply."""

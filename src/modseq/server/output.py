@@ -22,12 +22,22 @@ class Output:
     WRITE_STALL_SECONDS_MAX is cut.
     """
 
-    __slots__ = ("_chunks", "_paused", "_size", "_transport", "_waiter", "is_lost", "is_torn")
+    __slots__ = (
+        "_chunks",
+        "_paused",
+        "_since_breath",
+        "_size",
+        "_transport",
+        "_waiter",
+        "is_lost",
+        "is_torn",
+    )
 
     def __init__(self, transport: asyncio.WriteTransport) -> None:
         self._transport = transport
         self._chunks: list[bytes] = []
         self._size = 0
+        self._since_breath = 0
         self._paused = False
         self._waiter: asyncio.Future[None] | None = None
         self.is_lost = False
@@ -43,6 +53,7 @@ class Output:
             return
         self._chunks.append(bytes(data))
         self._size += len(data)
+        self._since_breath += len(data)
         if self._size >= OUTPUT_PIECE_BYTES and not self._paused:
             self.flush()
 
@@ -75,9 +86,16 @@ class Output:
             self._transport.write(data)
 
     async def drain_if_full(self) -> None:
-        """Wait for the client if it is far behind; between the pieces of a long answer."""
+        """
+        Let others run, and wait for this client if it is far behind: between the pieces of a long answer.
+
+        Does nothing until enough was written to be worth it.
+        """
         if self._paused or self.is_lost:
             await self.drain()
+        elif self._since_breath >= OUTPUT_PIECE_BYTES:
+            self._since_breath = 0
+            await asyncio.sleep(0)
 
     async def drain(self) -> None:
         """
