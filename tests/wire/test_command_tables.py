@@ -492,6 +492,7 @@ RECENT = v.SearchFlag("\\Recent", present=True)
     (b"a SEARCH " + b"NOT " * 101 + b"SEEN", "expected search keys nested at most 100 deep"),
     (b"a SEARCH " + b"(" * 101 + b"SEEN", "expected search keys nested at most 100 deep"),
     (b"a SEARCH " + b"OR SEEN " * 101 + b"SEEN", "expected search keys nested at most 100 deep"),
+    (b"a SEARCH" + b" NOT (SEEN)" * 101, searching(v.SearchAnd((v.SearchNot(SEEN),) * 101))),
     (b"a SEARCH" + b" SEEN" * 1001, "expected at most 1000 search keys"),
 )
 def test_search(way, octets, expected):
