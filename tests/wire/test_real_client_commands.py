@@ -11,8 +11,10 @@ UNDERSTOOD = {
         b'5 list (subscribed) "" "*" return (special-use)',
         b'6 select "INBOX" (CONDSTORE)',
         b"7 UID fetch 1:* (FLAGS) (CHANGEDSINCE 0)",
-        b"8 UID fetch 9:* (UID RFC822.SIZE FLAGS BODY.PEEK[HEADER.FIELDS (From To Cc Bcc Subject Date "
-        b"Message-ID Priority X-Priority References Newsgroups In-Reply-To Content-Type Reply-To)])",
+        (
+            b"8 UID fetch 9:* (UID RFC822.SIZE FLAGS BODY.PEEK[HEADER.FIELDS (From To Cc Bcc Subject Date "
+            b"Message-ID Priority X-Priority References Newsgroups In-Reply-To Content-Type Reply-To)])"
+        ),
         b"9 uid store 4 +Flags (\\Seen)",
         b'10 uid copy 4 "Trash"',
     ],
@@ -22,9 +24,11 @@ UNDERSTOOD = {
         b'a0006 STATUS "INBOX" (UIDNEXT UIDVALIDITY UNSEEN RECENT MESSAGES)',
         b'a0007 SELECT "INBOX" (QRESYNC (1700000000 42 1:7))',
         b"a0008 UID FETCH 1:7 (FLAGS) (CHANGEDSINCE 42 VANISHED)",
-        b"a0009 FETCH 1:5 (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (DATE FROM SENDER "
-        b"SUBJECT TO CC MESSAGE-ID REFERENCES CONTENT-TYPE CONTENT-DESCRIPTION IN-REPLY-TO REPLY-TO LINES "
-        b"LIST-POST X-LABEL)])",
+        (
+            b"a0009 FETCH 1:5 (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (DATE FROM SENDER "
+            b"SUBJECT TO CC MESSAGE-ID REFERENCES CONTENT-TYPE CONTENT-DESCRIPTION IN-REPLY-TO REPLY-TO LINES "
+            b"LIST-POST X-LABEL)])"
+        ),
         b"a0010 UID STORE 3 -FLAGS.SILENT (\\Deleted)",
     ],
     "mbsync": [
@@ -43,8 +47,10 @@ UNDERSTOOD = {
         b"ABCD2 FETCH 1:* (BODY.PEEK[] FLAGS MODSEQ) (CHANGEDSINCE 5)",
     ],
     "Apple Mail": [
-        b"3.12 UID FETCH 1:10 (INTERNALDATE UID RFC822.SIZE FLAGS BODY.PEEK[HEADER.FIELDS (date subject from "
-        b"to cc message-id in-reply-to references)])",
+        (
+            b"3.12 UID FETCH 1:10 (INTERNALDATE UID RFC822.SIZE FLAGS BODY.PEEK[HEADER.FIELDS (date subject from "
+            b"to cc message-id in-reply-to references)])"
+        ),
         b'4.12 LIST "" "%" RETURN (CHILDREN SPECIAL-USE)',
     ],
 }
