@@ -98,7 +98,7 @@ async def _finish(session: Session, command: Command, uids: NumSet, outcome: Sto
     refused = outcome.modified & there if outcome.modified else NumSet.EMPTY
     answer = StoreAnswer(view, before, args, command.uid, refused, outcome.refused, session.condstore)
     await telling.write_events(session, view, [event for event in events if not isinstance(event, Fetched)])
-    for at, piece in enumerate(answer.lines(there)):
+    for at, piece in enumerate(answer.responses(there)):
         if at:
             # Thousands of lines a piece: others want their turn.
             await asyncio.sleep(0)
