@@ -150,6 +150,13 @@ class MailboxState:
                 yield block_of(low), chunk
             return
         first, last = block_of(low), block_of(high)
+        if len(uids) <= last - first:
+            # Fewer UIDs than blocks between them: the cost follows the UIDs.
+            for number in sorted({block_of(uid) for uid in uids}):
+                chunk = self.chunks.get(number)
+                if chunk is not None:
+                    yield number, chunk
+            return
         if last - first < len(self.chunks) // 2:
             for number in range(first, last + 1):
                 chunk = self.chunks.get(number)
