@@ -27,9 +27,7 @@ _ALIASES = {
     "x-mac-roman": "mac-roman",
     "x-sjis": "cp932",
 }
-_TRUSTS_NO_LABEL = frozenset(
-    {"us-ascii", "ascii", "ansi_x3.4-1968", "utf-8", "utf8", "unknown-8bit", "x-unknown"}
-)
+_TRUSTS_NO_LABEL = frozenset({"us-ascii", "ascii", "ansi_x3.4-1968", "unknown-8bit", "x-unknown"})
 
 _NOT_BASE64 = bytes(
     octet

@@ -4,15 +4,12 @@ import re
 from datetime import date
 
 _EPOCH_ORDINAL = 719_163
-_MONTHS = {
-    name: number
-    for number, name in enumerate(
-        (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"), 1
-    )
-}
-_DAY_MONTH_YEAR = re.compile(rb"\b(\d{1,2})[ \t-]{1,9}([A-Za-z]{3})[A-Za-z.]{0,9}[ \t,-]{1,9}(\d{2,4})\b")
+_MONTHS = (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec")
+_MONTH = rb"(?i:(%b)[a-z]{0,6}\.?)" % b"|".join(_MONTHS)
+_DAY_MONTH_YEAR = re.compile(rb"\b(\d{1,2})[ \t-]{1,9}%b[ \t,-]{1,9}(\d{2,4})\b" % _MONTH)
 _MONTH_DAY_YEAR = re.compile(
-    rb"\b([A-Za-z]{3})[ \t]{1,9}(\d{1,2})[ \t,]{1,9}(?:[\d:]{4,9}[ \t]{1,9})?(?:[A-Z+-][A-Z0-9]{1,5}[ \t]{1,9})?(\d{4})\b"
+    rb"\b%b[ \t]{1,9}(\d{1,2})[ \t,]{1,9}(?:[\d:]{4,9}[ \t]{1,9})?(?:[A-Z+-][A-Z0-9]{1,5}[ \t]{1,9})?(\d{4})\b"
+    % _MONTH
 )
 _ISO = re.compile(rb"\b(\d{4})-(\d{2})-(\d{2})")
 
@@ -27,19 +24,22 @@ def sent_day(value: bytes) -> int | None:
     Returns: days since 1970-01-01 (negative before it), or None where no day can be told.
     """
     if found := _DAY_MONTH_YEAR.search(value):
-        day, month, year = found[1], _MONTHS.get(found[2].lower()), found[3]
+        day, month, year = int(found[1]), _month(found[2]), _full_year(found[3])
     elif found := _MONTH_DAY_YEAR.search(value):
-        day, month, year = found[2], _MONTHS.get(found[1].lower()), found[3]
+        day, month, year = int(found[2]), _month(found[1]), int(found[3])
     elif found := _ISO.search(value):
-        day, month, year = found[3], int(found[2]), found[1]
+        day, month, year = int(found[3]), int(found[2]), int(found[1])
     else:
         return None
-    if month is None:
-        return None
     try:
-        return date(_full_year(year), month, int(day)).toordinal() - _EPOCH_ORDINAL
+        return date(year, month, day).toordinal() - _EPOCH_ORDINAL
     except ValueError:
         return None
+
+
+def _month(name: bytes) -> int:
+    """The number of the month that these three letters name."""
+    return _MONTHS.index(name.lower()) + 1
 
 
 def _full_year(digits: bytes) -> int:

@@ -104,13 +104,13 @@ class _Walk:
             if found is None:
                 break
             at, line_end, depth, is_last = found
-            self._close_above(depth, at - 1 if message[at - 1] == _CR else at)
+            if len(self.rows) + 1 >= limits.MIME_PARTS_MAX:  # the part that is open has no row yet
+                break
+            self._close_above(depth, at)
             outer = self.stack[depth]
             if is_last:
                 self._forget_delimiter(outer)
                 position = line_end
-            elif len(self.rows) >= limits.MIME_PARTS_MAX:
-                break
             else:
                 start = min(line_end + 1, length)
                 body_at = self._header_end(start)
@@ -126,8 +126,8 @@ class _Walk:
         """
         The next delimiter line of an open multipart whose beginning lies in message[position:end].
 
-        Returns: the offset of the newline before it, the offset of the newline that ends it, the depth of its
-            multipart, and whether it is the last one.
+        Returns: the offset of the line end before it, which belongs to it; the offset of the newline that ends
+            it; the depth of its multipart; whether it is the last one.
         """
         message = self.message
         delimiters = self.delimiters
@@ -141,10 +141,11 @@ class _Walk:
                 line_end = len(message)
             line = message[at + 1 : line_end].rstrip()
             depth = delimiters.get(line)
+            is_last = depth is None and line.endswith(b"--")
+            if is_last:
+                depth = delimiters.get(line[:-2])
             if depth is not None:
-                return at, line_end, depth, False
-            if line.endswith(b"--") and (depth := delimiters.get(line[:-2])) is not None:
-                return at, line_end, depth, True
+                return at - 1 if message[at - 1] == _CR else at, line_end, depth, is_last
             position = line_end
         return None
 
@@ -185,7 +186,7 @@ class _Walk:
         if self.delimiters and message.find(self.needle, newline, self.blank_at) >= 0:
             cut = self._next_delimiter(newline, self.blank_at)
             if cut is not None:
-                return cut[0] + 1
+                return max(cut[0], start)
         return self.blank_end
 
     def _visible_header(self, start: int, end: int) -> bytes:
@@ -223,19 +224,25 @@ class _Walk:
         self.needle = b"\n" + first[:shared]
 
     def _close_above(self, depth: int, end: int) -> None:
-        """Close every entity deeper than `depth`; their bodies end at `end`."""
+        """
+        Close every entity deeper than `depth`; their bodies end at `end`.
+
+        Where the blank line of a header is the line end that belongs to the delimiter, the body ends where it
+        begins, and so does what is around it.
+        """
         if self.leaf is not None:
+            end = max(end, self.leaf[2])
             self._add_leaf(*self.leaf, end)
             self.leaf = None
         stack = self.stack
         while len(stack) > depth + 1:
             entry = stack.pop()
             self._forget_delimiter(entry)
-            self._close(entry, max(end, entry.body_at))
+            end = max(end, entry.body_at)
+            self._close(entry, end)
 
     def _add_leaf(self, leaf: Entity, header_at: int, body_at: int, end: int) -> None:
         """Write an entity that has no parts."""
-        end = max(end, body_at)  # the delimiter may follow right after its header
         if leaf.kind == TEXT:
             fields = b"%b%d %d" % (leaf.head, end - body_at, self.message.count(b"\n", body_at, end))
         else:

@@ -19,7 +19,7 @@ from modseq.mime.quote import nstring, string
 _TOKEN = rb"[^\x00-\x20()<>@,;:\\\"/\[\]?=\x7f-\xff]"
 _MEDIA_TYPE = re.compile(rb"[ \t]*+(%b++)[ \t]*+/[ \t]*+(%b++)(?=[\s;(]|\Z)" % (_TOKEN, _TOKEN))
 _PARAMETER = re.compile(
-    rb';[\s;]*+([^\s=;"]++)\s*+=\s*+(?:"([^"\\]*+(?:\\.[^"\\]*+)*+)\\?"?|([^;]*+))', re.DOTALL
+    rb';\s*+([^\s=;"]++)\s*+=\s*+(?:"([^"\\]*+(?:\\.[^"\\]*+)*+)\\?"?|([^;]*+))', re.DOTALL
 )
 _COMMENT_AT_END = re.compile(rb"\s++\([^()]*+\)\s*+\Z")
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
