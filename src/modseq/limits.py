@@ -199,6 +199,9 @@ BAD_COMMANDS_MAX = 25
 PIPELINED_COMMANDS_MAX = 64
 """Consecutive pipelined commands submitted together; each holds its prepared answer in memory."""
 
+COMMANDS_IN_A_ROW_MAX = 32
+"""Pipelined commands of one session that run before the others get their turn: a millisecond or two."""
+
 CONNECTIONS_BEFORE_LOGIN_MAX = 1_000
 """Connections of one process that have not logged in; the oldest makes room for a new one."""
 
@@ -383,3 +386,25 @@ FETCH_READ_AHEAD_MESSAGES_MAX = 16
 
 FETCH_READ_AHEAD_BYTES_MAX = 1_048_576
 """Octets of those messages together: what one body fetch holds in memory."""
+
+SEARCH_ROWS_MAX = 512
+"""Rows read at once by a search; with part tables some 3 KB each."""
+
+SEARCH_KEYS_PER_STEP_MAX = 8
+"""Keys judged over one block of messages before others have their turn: about two milliseconds."""
+
+SEARCH_READ_MESSAGES_MAX = 32
+"""Messages or headers read at the same time for one search."""
+
+SEARCH_READ_BYTES_MAX = 4_194_304
+"""Octets of those messages together; their decoded text takes up to four times as much."""
+
+SEARCH_TEXT_IN_LOOP_BYTES_MAX = 65_536
+"""Octets of headers searched on the loop, about a millisecond; more go to a thread."""
+
+SEARCH_NUMBERS_PER_PIECE = 16_384
+"""Numbers of an untagged SEARCH written at once, about a millisecond."""
+
+SEARCH_SET_IN_LOOP_MAX = 16_384
+"""Results whose set is spelled on the loop; more go to a thread, because scattered ones take microseconds
+each."""

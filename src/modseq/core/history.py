@@ -37,6 +37,11 @@ class ExpungeLog:
             return BitMap(), 0
         return BitMap(self.uids[at:]), self.mod_seqs[at]
 
+    def keep_until(self, mod_seq: int) -> None:
+        """Drop the pairs numbered above ``mod_seq``."""
+        at = bisect_right(self.mod_seqs, mod_seq)
+        del self.mod_seqs[at:], self.uids[at:]
+
     def forget(self, horizon: int) -> None:
         """Drop the pairs numbered ``horizon`` or less."""
         at = bisect_right(self.mod_seqs, horizon)
@@ -62,6 +67,11 @@ class History:
         self._mod_seqs = array("Q")
         self._changes: list[Change] = []
         self._weight = 0
+
+    @property
+    def newest(self) -> int:
+        """The mod-sequence up to which the changes are here."""
+        return self._mod_seqs[-1] if self._mod_seqs else self.floor
 
     def append(self, change: Change) -> None:
         """Add a published change, newer than all that are here."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 _COUNTER_BYTES = 8
@@ -24,13 +22,16 @@ class TurnLock:
     wants it again stands behind the one that waits. One lock alone is not fair, because Linux wakes the
     waiting process and leaves it to race against the one that runs.
 
-    The count lies in memory shared by all processes of the account. It is a hint without truth: equal
-    counts mean that nothing was committed meanwhile, and reading it costs no system call. What was
-    committed is read from the database; a process killed between its commit and its count costs the
-    others the time until the next commit or the next timer, never a change.
+    The count lies in memory shared by all processes of the account. It is a hint without truth: what was
+    committed is read from the database; an equal and even count means that this need not be done again.
+    It is odd from before a commit until after it, so a process killed in between leaves it odd, and
+    everybody looks at the database each time until the next commit.
+
+    Attributes:
+        own: the counts before, during and after this process's newest commit, which it publishes itself.
     """
 
-    __slots__ = ("_count", "_mapped", "_next_fd", "_turn_fd")
+    __slots__ = ("_count", "_mapped", "_next_fd", "_turn_fd", "own")
 
     def __init__(self, directory: Path) -> None:
         # These files hold nothing that must survive, so they do not pass the seam of durable writes.
@@ -40,28 +41,38 @@ class TurnLock:
             os.ftruncate(self._turn_fd, _COUNTER_BYTES)
         self._mapped = mmap.mmap(self._turn_fd, _COUNTER_BYTES)
         self._count = memoryview(self._mapped).cast("Q")
+        self.own = (0, 0, 0)
 
     @property
     def count(self) -> int:
-        """How many commits were made in this account since its files were created."""
+        """The count: even when no commit is under way."""
         return self._count[0]
 
-    def advance(self) -> int:
-        """Count one commit; only with the turn held. Returns the new count."""
-        self._count[0] = moved = (self._count[0] + 1) & _COUNTER_MASK
-        return moved
+    def announce(self, *, own: bool = True) -> None:
+        """Make the count odd: a commit is about to become visible; only with the turn held.
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Wait for the turn, in a thread that may wait, and keep it for the body of the statement."""
-        self.acquire()
-        try:
-            yield
-        finally:
-            self.release()
+        Args:
+            own: this process publishes the commit itself and need not look for it.
+        """
+        odd = (self._count[0] | 1) & _COUNTER_MASK
+        if odd == self._count[0]:
+            # Left by a process that died.
+            odd = (odd + 2) & _COUNTER_MASK
+        if own:
+            self.own = (self._count[0], odd, (odd + 1) & _COUNTER_MASK)
+        self._count[0] = odd
+
+    def settle(self) -> int:
+        """Make the count even, after the commit, and return it; only with the turn held."""
+        self._count[0] = even = (self._count[0] + 1) & ~1 & _COUNTER_MASK
+        return even
+
+    def disown(self) -> None:
+        """Take back that this process publishes its newest commit: it failed."""
+        self.own = (0, 0, 0)
 
     def acquire(self) -> None:
-        """Wait for the turn."""
+        """Wait for the turn, in a thread that may wait."""
         fcntl.flock(self._next_fd, fcntl.LOCK_EX)
         try:
             fcntl.flock(self._turn_fd, fcntl.LOCK_EX)
@@ -71,6 +82,12 @@ class TurnLock:
     def release(self) -> None:
         """Give the turn to whoever waits."""
         fcntl.flock(self._turn_fd, fcntl.LOCK_UN)
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *exception: object) -> None:
+        self.release()
 
     def close(self) -> None:
         """Close the files; a turn that is held is given up."""

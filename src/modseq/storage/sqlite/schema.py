@@ -182,7 +182,7 @@ def connect(path: Path, disk: Disk, *, create: bool = False) -> apsw.Connection:
     try:
         connection.set_busy_timeout(limits.BUSY_MILLISECONDS_MAX)
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if disk.syncs else 'OFF'}")
         # Checkpoints are made between commits, when nobody waits for the one just made.
         connection.wal_autocheckpoint(0)
     except BaseException:

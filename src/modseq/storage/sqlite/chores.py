@@ -1,0 +1,141 @@
+"""The housekeeping of one account: when to fold, trim and checkpoint, one short step at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from modseq import clock, limits
+from modseq.core.change import Change
+from modseq.core.mailbox import MailboxState
+from modseq.storage.sqlite.batch import run_step
+from modseq.storage.sqlite.files import AccountFiles
+from modseq.storage.sqlite.folding import Fold, trim_log
+
+_OVERDUE = 4
+"""Times its measure at which housekeeping no longer waits for the queue to be empty."""
+
+
+@dataclass(slots=True)
+class _Unfolded:
+    """How far a mailbox is folded, as far as this process knows, and what came after."""
+
+    folded_mod_seq: int
+    weight: int = 0
+
+
+class Chores:
+    """What is to be done; used on the event loop, while steps run in the writer's thread."""
+
+    def __init__(self) -> None:
+        self._unfolded: dict[int, _Unfolded] = {}
+        self._due: list[int] = []
+        self._fold: Fold | None = None
+        self._trims: list[int] = []
+        self._running: str = ""
+
+    def begin(self, state: MailboxState, folded_mod_seq: int) -> None:
+        """Begin to watch a mailbox that was loaded."""
+        self._unfolded[state.mailbox_id] = _Unfolded(folded_mod_seq)
+        self._consider(state)
+
+    def note(self, state: MailboxState, changes: Sequence[Change]) -> None:
+        """Take note of changes that were published."""
+        known = self._unfolded.get(state.mailbox_id)
+        if known is None:
+            known = self._unfolded[state.mailbox_id] = _Unfolded(state.history.floor)
+        for change in changes:
+            known.weight += change.weight
+        self._consider(state)
+
+    def _consider(self, state: MailboxState) -> None:
+        known = self._unfolded[state.mailbox_id]
+        if (
+            state.mod_seq - known.folded_mod_seq >= limits.LOG_ROWS_FOLD_MIN
+            or known.weight >= limits.LOG_WEIGHT_FOLD_MIN
+        ) and state.mailbox_id not in self._due:
+            self._due.append(state.mailbox_id)
+
+    def drop(self, mailbox_id: int) -> None:
+        """Forget a mailbox that was deleted."""
+        self._unfolded.pop(mailbox_id, None)
+        if mailbox_id in self._due:
+            self._due.remove(mailbox_id)
+
+    def are_overdue(self, files: AccountFiles) -> bool:
+        """True when a step must be made although operations are waiting."""
+        if files.wal_pages >= _OVERDUE * limits.WAL_PAGES_CHECKPOINT_MIN:
+            return True
+        return any(
+            known.weight >= _OVERDUE * limits.LOG_WEIGHT_FOLD_MIN for known in self._unfolded.values()
+        ) or bool(self._fold or self._due)
+
+    def next_step(self, files: AccountFiles, states: Mapping[int, MailboxState]) -> Callable[[], None] | None:
+        """Return the next step to run in the writer's thread, None when nothing is to be done."""
+        if files.wants_checkpoint:
+            self._running = "checkpoint"
+            return files.checkpoint
+        if self._fold is None and self._due:
+            mailbox_id = self._due.pop(0)
+            state = states.get(mailbox_id)
+            if state is not None:
+                self._fold = Fold(mailbox_id, state.mod_seq)
+        if self._fold is not None:
+            state = states.get(self._fold.mailbox_id)
+            if state is None or state.mod_seq < self._fold.goal:
+                self._fold = None
+            else:
+                self._running = "fold"
+                return self._fold_step(files, self._fold, state)
+        if self._trims:
+            self._running = "trim"
+            return self._trim_step(files, self._trims[0])
+        return None
+
+    def _fold_step(self, files: AccountFiles, fold: Fold, state: MailboxState) -> Callable[[], None]:
+        if fold.folded_from is None:
+            return lambda: fold.begin(files.writer, state)
+        if not fold.chunks_written:
+            return lambda: run_step(files, lambda connection: fold.write_chunks(connection, state))
+        folded_from, goal = fold.folded_from, fold.goal
+        now = clock.now_seconds()
+        if state.history.floor > folded_from:
+            # Rare: the history in memory no longer reaches back to the last fold.
+            return lambda: run_step(
+                files, lambda connection: fold.finish_from_log(connection, files.settings, now)
+            )
+        vanished = [
+            (change.mod_seq, change.vanished)
+            for change in state.history.after(folded_from, goal)
+            if change.vanished
+        ]
+        return lambda: run_step(
+            files, lambda connection: fold.finish(connection, vanished, files.settings, now)
+        )
+
+    def _trim_step(self, files: AccountFiles, mailbox_id: int) -> Callable[[], None]:
+        def step() -> None:
+            more: list[bool] = []
+            run_step(files, lambda connection: more.append(trim_log(connection, mailbox_id)))
+            if not more[0]:
+                self._trims.remove(mailbox_id)
+
+        return step
+
+    def done(self, *, failed: bool) -> None:
+        """Take note that the step returned by `next_step` ended."""
+        fold = self._fold
+        if self._running == "fold" and fold is not None:
+            if failed:
+                self._fold = None
+            elif fold.finished:
+                self._fold = None
+                known = self._unfolded.get(fold.mailbox_id)
+                if known is not None:
+                    known.folded_mod_seq = max(known.folded_mod_seq, fold.goal)
+                    known.weight = 0
+                    if fold.mailbox_id not in self._trims:
+                        self._trims.append(fold.mailbox_id)
+        elif self._running == "trim" and failed:
+            self._trims.clear()
+        self._running = ""
