@@ -7,11 +7,11 @@ RFC: 7162 section 3.1.5
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, TypeAlias, get_args
 
 from modseq.core.numset import NumSet
-from modseq.limits import SEARCH_DEPTH_MAX, SEARCH_KEYS_MAX
+from modseq.limits import SEARCH_DEPTH_MAX, SEARCH_KEYS_MAX, SEARCH_NUMBERS_PER_PIECE
 from modseq.wire.abnf import SYSTEM_FLAGS, ParseError, Parser
 from modseq.wire.encode import string
 from modseq.wire.grammar import Rule
@@ -338,13 +338,28 @@ def search_data(numbers: Iterable[int], mod_seq: int | None = None) -> bytes:
     RFC: 3501 section 7.2.5
     RFC: 7162 section 3.1.5, 3.1.6, 7
     """
-    # str() of a list is the quickest way to spell a million numbers.
-    listed = str(list(numbers)).encode("ascii").translate(None, b"[],")
-    if not listed:
-        return b"* SEARCH\r\n"
-    if mod_seq is None:
-        return b"* SEARCH %b\r\n" % listed
-    return b"* SEARCH %b (MODSEQ %d)\r\n" % (listed, mod_seq)
+    return b"".join(search_pieces(list(numbers), mod_seq))
+
+
+def search_pieces(
+    numbers: Sequence[int], mod_seq: int | None = None, *, numbers_max: int = SEARCH_NUMBERS_PER_PIECE
+) -> Iterator[bytes]:
+    """
+    Yield the same in pieces of so many numbers: a million of them take a tenth of a second to spell.
+
+    RFC: 3501 section 7.2.5
+    """
+    head = b"* SEARCH"
+    for first in range(0, len(numbers), numbers_max):
+        # str() of a list is the quickest way to spell many numbers.
+        listed = str(list(numbers[first : first + numbers_max])).encode("ascii").translate(None, b"[],")
+        yield b"%b %b" % (head, listed)
+        head = b""
+    if not numbers:
+        yield head
+    elif mod_seq is not None:
+        yield b" (MODSEQ %d)" % mod_seq
+    yield b"\r\n"
 
 
 def esearch_data(
