@@ -24,6 +24,7 @@ class Output:
 
     __slots__ = (
         "_chunks",
+        "_is_flush_due",
         "_paused",
         "_since_breath",
         "_size",
@@ -39,6 +40,7 @@ class Output:
         self._size = 0
         self._since_breath = 0
         self._paused = False
+        self._is_flush_due = False
         self._waiter: asyncio.Future[None] | None = None
         self.is_lost = False
         """The connection is gone; writes are dropped, `drain` raises ClientGone."""
@@ -77,6 +79,7 @@ class Output:
 
     def flush(self) -> None:
         """Hand what was collected to the transport."""
+        self._is_flush_due = False
         if not self._chunks:
             return
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
@@ -84,6 +87,16 @@ class Output:
         self._size = 0
         if not self.is_lost:
             self._transport.write(data)
+
+    def flush_soon(self) -> None:
+        """
+        Send what was collected when the running task next waits for anything.
+
+        Replies to pipelined commands so share one packet, unless one of the commands takes time.
+        """
+        if not self._is_flush_due:
+            self._is_flush_due = True
+            asyncio.get_running_loop().call_soon(self.flush)
 
     async def drain_if_full(self) -> None:
         """

@@ -21,6 +21,7 @@ from modseq.core.numset import NumSet
 from modseq.core.view import SessionView
 from modseq.limits import (
     BAD_COMMANDS_MAX,
+    COMMANDS_IN_A_ROW_MAX,
     LITERAL_BYTES_BEFORE_LOGIN_MAX,
     LITERAL_BYTES_MAX,
     LITERAL_SKIP_BYTES_MAX,
@@ -87,6 +88,7 @@ class Session:
         "_awake",
         "_bad_in_a_row",
         "_input_ended",
+        "_run_in_a_row",
         "_stashed_event",
         "_stop_reason",
         "_task",
@@ -123,6 +125,7 @@ class Session:
         self.qresync = False
         self.login_failures = 0
         self._bad_in_a_row = 0
+        self._run_in_a_row = 0
         self._stashed_event: framing.Event | None = None
         self._task: asyncio.Task[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -349,9 +352,11 @@ class Session:
         try:
             while (event := self._take_event()) is not None:
                 await self._act_on(event)
-                await self.out.drain()
+                self.out.flush_soon()
+                await self._let_others_run()
                 self.link.caught_up()
                 self._check_ends()
+            self.out.flush()
             if self._input_ended:
                 self.end()
         except SessionEnds as end:
@@ -366,6 +371,14 @@ class Session:
             self._awake = False
             if self.state is State.LOGOUT:
                 self.leave_mailbox()
+
+    async def _let_others_run(self) -> None:
+        """Pause between pipelined commands now and then: one client must not keep the others waiting."""
+        self._run_in_a_row += 1
+        if self._run_in_a_row >= COMMANDS_IN_A_ROW_MAX:
+            self._run_in_a_row = 0
+            await asyncio.sleep(0)
+        await self.out.drain_if_full()
 
     def _take_event(self) -> framing.Event | None:
         if self._stashed_event is None:
