@@ -1,0 +1,62 @@
+"""A server on each backend, and mailboxes that already hold something."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from server.serving import Server, serving
+from server.talk import Conversation
+
+from modseq.storage.base import Store
+from modseq.storage.memory import MemoryStore
+
+MESSAGE = b"From: ann@example.org\r\nSubject: a message\r\n\r\nHello.\r\n"
+
+BACKENDS: dict[str, Callable[..., Store]] = {"memory": lambda _: MemoryStore()}
+"""How to open an empty store of each backend, given a directory."""
+
+
+@pytest.fixture(params=BACKENDS)
+def server(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Server]:
+    """A running server with the user alice, whose INBOX is empty and stands at mod-sequence 1."""
+    with serving(BACKENDS[request.param](tmp_path)) as running:
+        yield running
+
+
+@pytest.fixture
+def talk(server: Server) -> Iterator[Conversation]:
+    with Conversation(server) as conversation:
+        yield conversation
+
+
+@pytest.fixture
+def fill(server: Server) -> Callable[..., None]:
+    r"""
+    Put messages into a mailbox with one command: in an empty mailbox UIDs 1 to n with mod-sequence 2.
+
+    Another session has seen them afterwards: none is \Recent.
+    """
+
+    def put(count: int, mailbox: str = "INBOX", flags: str = "") -> None:
+        with Conversation(server) as talk:
+            message = f"{flags and f'({flags}) '}{{{{m}}}}"
+            for first in range(0, count, 100):
+                messages = " ".join([message] * min(100, count - first))
+                talk.run(f"C: a APPEND {mailbox} {messages}\nS: a OK [APPENDUID", m=MESSAGE)
+            talk.run(f"C: b SELECT {mailbox}\nS: b OK")
+
+    return put
+
+
+@pytest.fixture
+def forget_expunges(server: Server) -> Callable[[str, int], None]:
+    """Forget the expunges of a mailbox up to a mod-sequence, as an operator's bound would."""
+
+    def forget(mailbox: str, horizon: int) -> None:
+        async def work() -> None:
+            account = await server.store.account("alice")
+            account.forget_expunges(account.listing().find(mailbox).mailbox_id, horizon)
+
+        server.call(work())
+
+    return forget
