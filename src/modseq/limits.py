@@ -134,7 +134,7 @@ MIME_PARTS_MAX = 10_000
 MIME_HEADER_BYTES_MAX = 262_144
 """How much of one header is read for ENVELOPE and BODYSTRUCTURE: several thousand recipients."""
 
-MIME_HEADERS_BYTES_MAX = 1_048_576
+MIME_HEADERS_BYTES_MAX = 524_288
 """How much of all headers of one message together. One octet of header makes up to thirteen octets of
 ready ENVELOPE (an address in From is repeated as Sender and Reply-To): this bounds both."""
 

@@ -1,7 +1,6 @@
 """Checks that hold for every message, whatever it is."""
 
 from mime.sexp import check_envelope, nodes, parse
-
 from modseq.mime import parts as part_table
 from modseq.mime.header import header_end
 from modseq.mime.scan import Scanned, scan

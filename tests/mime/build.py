@@ -65,8 +65,7 @@ def _entity(tree, counter) -> bytes:
     out = [b'Content-Type: %b; boundary="%b"\r\n\r\n' % (tree.media.encode(), boundary)]
     if tree.preamble:
         out.append(tree.preamble + b"\r\n")
-    for child in tree.children:
-        out.append(b"--%b\r\n%b\r\n" % (boundary, _entity(child, counter)))
+    out.extend(b"--%b\r\n%b\r\n" % (boundary, _entity(child, counter)) for child in tree.children)
     if tree.closed:
         out.append(b"--%b--\r\n%b" % (boundary, tree.epilogue))
     joined = b"".join(out)

@@ -5,10 +5,10 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mime.agree import check
 from mime.build import TREES, crlf, written
 from mime.sexp import nodes, parse
-
 from modseq import limits
 from modseq.mime.scan import scan
 from modseq.mime.structure import MediaType, media_type, parameter

@@ -5,11 +5,11 @@ import email.utils
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mime.agree import check
 from mime.build import TREES, crlf, expected, written
 from mime.oracle import email_nodes, without_last_line_ends
 from mime.sexp import nodes, parse
-
 from modseq.mime.address import parse_addresses
 from modseq.mime.section import SectionSpec, section
 

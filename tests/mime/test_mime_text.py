@@ -1,12 +1,12 @@
 """Decoded text for SEARCH: encoded words, charsets, transfer encodings, dates, comparison."""
 
-import datetime
+import datetime as dt
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from mime.build import crlf
 
+from mime.build import crlf
 from modseq.mime.charset import decode_base64, decode_charset, decode_quoted_printable
 from modseq.mime.date import sent_day
 from modseq.mime.header import decode_words, field_lines, fields, header_values
@@ -112,7 +112,7 @@ DATES = [
 
 @pytest.mark.parametrize(("value", "day"), DATES)
 def test_the_day_of_a_date(value, day):
-    expected = None if day is None else (datetime.date(*day) - datetime.date(1970, 1, 1)).days
+    expected = None if day is None else (dt.date(*day) - dt.date(1970, 1, 1)).days
     assert sent_day(value.encode()) == expected
     assert scan(crlf(f"Subject: x\nDate: {value}\n\n")).sent_date == expected
 

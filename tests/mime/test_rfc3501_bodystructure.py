@@ -1,10 +1,10 @@
 """RFC 3501 section 7.4.2, BODY and BODYSTRUCTURE: fields in their order, defaults, extension data."""
 
 import pytest
+
 from mime.agree import check
 from mime.build import crlf
 from mime.sexp import parse
-
 from modseq.mime.scan import scan
 
 ATTACHMENT = (

@@ -1,10 +1,10 @@
 """RFC 3501 section 7.4.2, ENVELOPE: which field gives which member, NIL against "", and every kind of address."""
 
 import pytest
+
 from mime.agree import check
 from mime.build import crlf
 from mime.sexp import parse
-
 from modseq.mime.address import parse_addresses
 from modseq.mime.envelope import address_list
 from modseq.mime.scan import scan

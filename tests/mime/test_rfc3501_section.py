@@ -1,9 +1,9 @@
 """RFC 3501 section 6.4.5, BODY[<section>]: the RFC's example message, and what is NIL."""
 
 import pytest
+
 from mime.agree import check
 from mime.build import crlf
-
 from modseq.mime.scan import scan
 from modseq.mime.section import SectionSpec, header_subset, section, section_span
 

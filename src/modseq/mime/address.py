@@ -27,9 +27,11 @@ class Address(NamedTuple):
 
 
 _GROUP_END = Address(None, None, None, None)
+_ANGLE_END = (b">", b">")
 
 _TOKEN = re.compile(
     rb"(?P<space>[ \t\r\n\0]++)"
+    rb"|\((?P<comment>[^()\\]*+)\)"
     rb'|"(?P<quoted>[^"\\]*+(?:\\.[^"\\]*+)*+)\\?"?'
     rb"|(?P<literal>\[[^\]\\]*+(?:\\.[^\]\\]*+)*+\]?)"
     rb"|(?P<atom>[^ \t\r\n\0\"\[()<>@,:;]++)"
@@ -40,11 +42,11 @@ _COMMENT_EDGE = re.compile(rb"[^()\\]*+(?:\\.[^()\\]*+)*+(\\?[()])", re.DOTALL)
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 
 
-class _Token(NamedTuple):
-    """A piece of an address: kind is the special itself, or b"w" word, b"s" space, b"c" comment."""
+_Token = tuple[bytes, bytes]
+"""A piece of an address: its kind, which is the special itself or word, space, comment; and its text."""
 
-    kind: bytes
-    text: bytes
+_WORD, _SPACE, _COMMENT = b"w", b"s", b"c"
+_SILENT = frozenset({_SPACE, _COMMENT})
 
 
 def _unescape(text: bytes) -> bytes:
@@ -81,17 +83,21 @@ def _tokens(value: bytes) -> list[_Token]:
         assert match is not None  # the last alternative matches any octet
         position = match.end()
         kind = match.lastgroup
-        if kind == "space":
-            tokens.append(_Token(b"s", b""))
-        elif kind == "special" and match[0] == b"(":
-            text, position = _comment(value, position)
-            tokens.append(_Token(b"c", text.strip()))
-        elif kind == "special":
-            tokens.append(_Token(match[0] if match[0] in b"<>@,:;" else b"s", match[0]))
+        if kind == "atom":
+            tokens.append((_WORD, match[0]))
+        elif kind == "space":
+            tokens.append((_SPACE, b""))
+        elif kind == "comment":
+            tokens.append((_COMMENT, match["comment"].strip()))
         elif kind == "quoted":
-            tokens.append(_Token(b"w", _unescape(match["quoted"])))
+            tokens.append((_WORD, _unescape(match["quoted"])))
+        elif kind == "literal":
+            tokens.append((_WORD, match[0]))
+        elif match[0] == b"(":
+            text, position = _comment(value, position)
+            tokens.append((_COMMENT, text.strip()))
         else:
-            tokens.append(_Token(b"w", match[0]))
+            tokens.append((match[0] if match[0] in b"<>@,:;" else _SPACE, match[0]))
     return tokens
 
 
@@ -105,35 +111,31 @@ def parse_addresses(value: bytes) -> list[Address]:
     RFC: 3501 section 7.4.2
     """
     tokens = _tokens(value)
-    angles_closed_until = max((at for at, token in enumerate(tokens) if token.kind == b">"), default=-1)
+    last_angle = max((at for at, (kind, _) in enumerate(tokens) if kind == b">"), default=-1)
     found: list[Address] = []
     phrase: list[_Token] = []
     in_group = False
     position = 0
     while position < len(tokens):
         token = tokens[position]
+        kind = token[0]
         position += 1
-        if token.kind == b"<" and position <= angles_closed_until:
-            angle_end = position
-            while tokens[angle_end].kind != b">":
-                angle_end += 1
+        if kind == b"<" and position <= last_angle:
+            angle_end = tokens.index(_ANGLE_END, position)
             found.append(_angle_address(phrase, tokens[position:angle_end]))
             phrase = []
             position = angle_end + 1
-        elif token.kind == b",":
+        elif kind in (b",", b";"):
             found.extend(_bare_address(phrase))
             phrase = []
-        elif token.kind == b";":
-            found.extend(_bare_address(phrase))
-            phrase = []
-            if in_group:
+            if kind == b";" and in_group:
                 found.append(_GROUP_END)
                 in_group = False
-        elif token.kind == b":" and not in_group and (name := _words(phrase)):
+        elif kind == b":" and not in_group and (name := _words(phrase)):
             found.append(Address(None, None, name, None))
             phrase = []
             in_group = True
-        elif token.kind not in (b">", b"<", b":"):
+        elif kind not in (b">", b"<", b":"):
             phrase.append(token)
     found.extend(_bare_address(phrase))
     if in_group:
@@ -146,7 +148,7 @@ def _words(tokens: list[_Token]) -> bytes:
     out: list[bytes] = []
     space = False
     for kind, text in tokens:
-        if kind in (b"s", b"c"):
+        if kind in _SILENT:
             space = True
             continue
         if space and out:
@@ -156,54 +158,54 @@ def _words(tokens: list[_Token]) -> bytes:
     return b"".join(out).strip()
 
 
-def _name(tokens: list[_Token]) -> bytes | None:
-    """The personal name in a phrase: its words, else its last comment that says something."""
-    if words := _words(tokens):
-        return words
-    return next((text for kind, text in reversed(tokens) if kind == b"c" and text), None)
+def _comment_name(tokens: list[_Token]) -> bytes | None:
+    """The last comment that says something."""
+    return next((text for kind, text in reversed(tokens) if kind == _COMMENT and text), None)
+
+
+def _last_at_sign(tokens: list[_Token]) -> int | None:
+    """The index of the last "@", if there is one."""
+    return next((at for at in range(len(tokens) - 1, -1, -1) if tokens[at][0] == b"@"), None)
 
 
 def _split_at_sign(tokens: list[_Token]) -> tuple[bytes, bytes]:
     """Mailbox and host around the last "@"; without one all is the mailbox."""
-    at = max((index for index, token in enumerate(tokens) if token.kind == b"@"), default=None)
+    at = _last_at_sign(tokens)
     if at is None:
         return _words(tokens), b""
-    mailbox = b"".join(token.text for token in tokens[:at] if token.kind not in (b"s", b"c"))
-    host = b"".join(token.text for token in tokens[at + 1 :] if token.kind not in (b"s", b"c"))
-    return mailbox, host
+    return _joined(tokens[:at]), _joined(tokens[at + 1 :])
+
+
+def _joined(tokens: list[_Token]) -> bytes:
+    """The text of the tokens without space and comments."""
+    return b"".join([text for kind, text in tokens if kind not in _SILENT])
 
 
 def _angle_address(phrase: list[_Token], inside: list[_Token]) -> Address:
     """The address of `phrase <inside>`, whose inside may begin with a route."""
     route = None
-    colons = [index for index, token in enumerate(inside) if token.kind == b":"]
-    first = next((token.kind for token in inside if token.kind not in (b"s", b"c")), b"")
-    if colons and first == b"@":
-        route = b"".join(token.text for token in inside[: colons[-1]] if token.kind not in (b"s", b"c"))
+    colons = [index for index, (kind, _) in enumerate(inside) if kind == b":"]
+    if colons and next((kind for kind, _ in inside if kind not in _SILENT), b"") == b"@":
+        route = _joined(inside[: colons[-1]])
         inside = inside[colons[-1] + 1 :]
     mailbox, host = _split_at_sign(inside)
-    return Address(_name(phrase), route, mailbox, host)
+    return Address(_words(phrase) or _comment_name(phrase), route, mailbox, host)
 
 
 def _bare_address(tokens: list[_Token]) -> list[Address]:
-    """The address of tokens without angle brackets, if they hold more than space and comments."""
-    kinds = [token.kind for token in tokens]
-    if b"w" not in kinds and b"@" not in kinds:
-        return []
-    if b"@" not in kinds:
-        return [Address(_comment_name(tokens), None, _words(tokens), b"")]
-    # "John Smith john@example.org": the words that touch the "@" are the address, those before it the name.
-    at = len(kinds) - 1 - kinds[::-1].index(b"@")
+    """
+    The address of tokens without angle brackets, if they hold more than space and comments.
+
+    Of "John Smith john@example.org" the words that touch the "@" are the address, those before it the name.
+    """
+    at = _last_at_sign(tokens)
+    if at is None:
+        words = _words(tokens)
+        return [Address(_comment_name(tokens), None, words, b"")] if words else []
     start = at
-    while start > 0 and kinds[start - 1] == b"s":
+    while start > 0 and tokens[start - 1][0] == _SPACE:
         start -= 1
-    while start > 0 and kinds[start - 1] not in (b"s", b"c"):
+    while start > 0 and tokens[start - 1][0] not in _SILENT:
         start -= 1
-    mailbox, host = _split_at_sign(tokens[start:])
     name = _words(tokens[:start]) or _comment_name(tokens)
-    return [Address(name or None, None, mailbox, host)]
-
-
-def _comment_name(tokens: list[_Token]) -> bytes | None:
-    """The last comment that says something."""
-    return next((text for kind, text in reversed(tokens) if kind == b"c" and text), None)
+    return [Address(name, None, *_split_at_sign(tokens[start:]))]
