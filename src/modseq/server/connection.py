@@ -270,12 +270,17 @@ class Connection(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS_MAX, self.abort)
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-            if not self._is_reading:
-                self._transport.resume_reading()
-        else:
+        if not self._transport.can_write_eof():
             self._transport.close()
+            return
+        try:
+            self._transport.write_eof()
+        except OSError:
+            # The client was faster: it has reset the connection.
+            self.abort()
+            return
+        if not self._is_reading:
+            self._transport.resume_reading()
 
     def abort(self) -> None:
         """Close at once."""
