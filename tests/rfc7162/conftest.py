@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from server.serving import Server, serving
-from server.talk import Conversation
 
 from modseq.storage.base import Store
 from modseq.storage.memory import MemoryStore
+from server.serving import Server, serving
+from server.talk import Conversation
 
 MESSAGE = b"From: ann@example.org\r\nSubject: a message\r\n\r\nHello.\r\n"
 

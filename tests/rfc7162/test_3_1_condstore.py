@@ -4,6 +4,7 @@ import re
 import threading
 
 import pytest
+
 from server.talk import Conversation
 
 # --- the number -----------------------------------------------------------------------------------
@@ -34,7 +35,9 @@ def test_3_1_each_store_gets_a_number_of_its_own_also_simultaneous_ones(server, 
         with Conversation(server) as talk:
             talk.run("C: a SELECT INBOX (CONDSTORE)\nS: a OK")
             for turn in range(rounds):
-                talk.run(f"C: b STORE {who} +FLAGS.SILENT (k{who}-{turn})\nS: * {who} FETCH (UID {who} MODSEQ (...))\nS: b OK")
+                talk.run(
+                    f"C: b STORE {who} +FLAGS.SILENT (k{who}-{turn})\nS: * {who} FETCH (UID {who} MODSEQ (...))\nS: b OK"
+                )
                 mine = [line for line in talk.came if line.startswith(f"* {who} FETCH")]
                 numbers.append(int(re.search(r"MODSEQ \((\d+)\)", mine[-1])[1]))
 
@@ -62,7 +65,9 @@ def test_3_1_the_second_store_of_a_session_gets_the_greater_number(talk, fill):
     assert int(talk.captures["second"]) > int(talk.captures["first"])
 
 
-@pytest.mark.parametrize("edit", ["+FLAGS.SILENT (\\Flagged)", "-FLAGS.SILENT (\\Seen)", "FLAGS.SILENT ($Done)"])
+@pytest.mark.parametrize(
+    "edit", ["+FLAGS.SILENT (\\Flagged)", "-FLAGS.SILENT (\\Seen)", "FLAGS.SILENT ($Done)"]
+)
 def test_3_1_a_changed_flag_updates_the_number(talk, fill, edit):
     """Whenever the state of a flag changes, the value of the modification sequence for the message MUST be updated."""
     fill(1, flags="\\Seen")
@@ -79,7 +84,9 @@ def test_3_1_a_changed_flag_updates_the_number(talk, fill, edit):
     """)
 
 
-@pytest.mark.parametrize("edit", ["+FLAGS (\\Seen)", "-FLAGS (\\Flagged)", "-FLAGS ($Never)", "FLAGS (\\Seen)"])
+@pytest.mark.parametrize(
+    "edit", ["+FLAGS (\\Seen)", "-FLAGS (\\Flagged)", "-FLAGS ($Never)", "FLAGS (\\Seen)"]
+)
 def test_3_1_a_change_that_changes_nothing_takes_no_number(talk, fill, edit):
     """Setting a flag that is already set, or clearing a flag that is not set, SHOULD NOT change the mod-sequence."""
     fill(1, flags="\\Seen")
@@ -99,7 +106,8 @@ def test_3_1_what_arrives_gets_a_number_above_all_others(talk, fill):
     """When a message is appended (APPEND, COPY, external), the server generates a new modification sequence
     that is higher than the highest modification sequence of all messages in the mailbox."""
     fill(2)
-    talk.run(r"""
+    talk.run(
+        r"""
         C: a SELECT INBOX (CONDSTORE)
         S: a OK
         C: b STORE 1 +FLAGS.SILENT (\Seen)
@@ -115,7 +123,9 @@ def test_3_1_what_arrives_gets_a_number_above_all_others(talk, fill):
         S: * 3 FETCH (MODSEQ ($appended))
         S: * 4 FETCH (MODSEQ ($copied))
         S: e OK
-    """, m=b"Subject: x\r\n\r\nx\r\n")
+    """,
+        m=b"Subject: x\r\n\r\nx\r\n",
+    )
     changed, appended, copied = (int(talk.captures[name]) for name in ("changed", "appended", "copied"))
     assert changed < appended < copied
 
@@ -201,7 +211,14 @@ def test_3_1_after_an_enabling_command_every_untagged_fetch_has_the_number(talk,
 
 @pytest.mark.parametrize(
     "command",
-    ["NOOP", "FETCH 1 (FLAGS)", "STORE 1 +FLAGS ($X)", "SEARCH ALL", "STATUS INBOX (MESSAGES)", "ENABLE X-UNKNOWN"],
+    [
+        "NOOP",
+        "FETCH 1 (FLAGS)",
+        "STORE 1 +FLAGS ($X)",
+        "SEARCH ALL",
+        "STATUS INBOX (MESSAGES)",
+        "ENABLE X-UNKNOWN",
+    ],
 )
 def test_3_1_nothing_else_makes_a_client_aware(talk, fill, command):
     """A client indicates its willingness to receive mod-sequence updates by issuing one of the (listed) commands."""
