@@ -202,6 +202,16 @@ class LmtpConnection:
             self._end(reply)
 
     @property
+    def recipients(self) -> tuple[Address, ...]:
+        """The recipients accepted in the open transaction."""
+        return tuple(self._recipients)
+
+    @property
+    def takes_content(self) -> bool:
+        """Whether a message is on its way."""
+        return self._state is _State.CONTENT
+
+    @property
     def content_bytes(self) -> int:
         """Octets of the message that are held at the moment."""
         return len(self._kept)
