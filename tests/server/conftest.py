@@ -2,6 +2,7 @@ import ssl
 
 import pytest
 import trustme
+
 from server.serving import serving
 from server.talk import Conversation
 

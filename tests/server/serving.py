@@ -59,7 +59,9 @@ class Server:
     async def _start(self) -> None:
         options = dict(self._options)
         read_bytes = options.pop("read_bytes", None)
-        throttle = Throttle(options.pop("login_delay_seconds", 0.01), options.pop("login_delay_seconds_max", 1.0))
+        throttle = Throttle(
+            options.pop("login_delay_seconds", 0.01), options.pop("login_delay_seconds_max", 1.0)
+        )
         doorman_options = {
             name: options.pop(name)
             for name in ("strangers_max", "per_address_max", "idle_seconds_max", "stranger_seconds_max")
@@ -107,7 +109,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(store: Store | None = None, tls: ssl.SSLContext | None = None, **options: Any) -> Iterator[Server]:
+def serving(
+    store: Store | None = None, tls: ssl.SSLContext | None = None, **options: Any
+) -> Iterator[Server]:
     """
     Run a server with the user alice, password secret.
 

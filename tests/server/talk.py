@@ -32,7 +32,7 @@ from __future__ import annotations
 import re
 import socket
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 _LINE = re.compile(r"(?P<not>!)?(?P<who>[CS])(?P<number>\d*)(?P<after>>)?: ?(?P<text>.*)\Z")
 _NAME = re.compile(r"\$([a-z][a-z0-9_]*)")
@@ -123,14 +123,16 @@ class Block:
 class Conversation:
     """Runs scripts against a server; see the module's docstring."""
 
-    def __init__(self, server: Reachable, *, login: bool = True, user: str = "alice", password: str = "secret") -> None:
+    def __init__(
+        self, server: Reachable, *, login: bool = True, user: str = "alice", password: str = "secret"
+    ) -> None:
         self._server = server
         self._login = (user, password) if login else None
         self._peers: dict[int, Peer] = {}
         self.captures: dict[str, str] = {}
         self.came: list[str] = []
 
-    def __enter__(self) -> Conversation:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -239,7 +241,9 @@ class Conversation:
         match = self._pattern(text).fullmatch(came)
         if match is None:
             return False
-        self.captures.update({name: value for name, value in match.groupdict().items() if not name.endswith("_")})
+        self.captures.update(
+            {name: value for name, value in match.groupdict().items() if not name.endswith("_")}
+        )
         return True
 
     def _pattern(self, text: str) -> re.Pattern[str]:

@@ -3,6 +3,7 @@
 import base64
 
 import pytest
+
 from server.serving import serving
 from server.talk import CLOSED, Conversation, Peer
 

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from server.mail import Mailbox
 from server.serving import serving
 from server.talk import CLOSED, Conversation

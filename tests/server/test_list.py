@@ -5,6 +5,7 @@ spelled so and has no \Marked or \NoInferiors. REMOTE changes nothing: there are
 """
 
 import pytest
+
 from modseq.core.mailbox_operations import CreateMailbox, DeleteMailbox, Subscribe
 from modseq.server.provision import furnish
 from server.talk import Conversation

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from modseq import clock, limits
 from modseq.server.auth import Authenticator, hash_password, read_plain
 from modseq.server.throttle import Throttle
@@ -167,7 +168,9 @@ def test_a_broken_hash_lets_nobody_in(checker):
     assert not checker("alice", b"secret")
 
 
-@pytest.mark.parametrize("message", [b"", b"alice", b"\0alice", b"a\0b\0c\0d", b"\0\0secret", b"\0alice\0", b"\0\xff\0x"])
+@pytest.mark.parametrize(
+    "message", [b"", b"alice", b"\0alice", b"a\0b\0c\0d", b"\0\0secret", b"\0alice\0", b"\0\xff\0x"]
+)
 def test_messages_that_are_not_plain(message):
     assert read_plain(message) is None
 
@@ -192,32 +195,37 @@ def test_guesses_slow_down_and_are_cut():
 
 
 def test_others_work_while_a_password_is_checked_and_a_guesser_waits():
-    with serving(login_delay_seconds=0.5) as server:
-        with Conversation(server) as talk, Conversation(server, login=False) as guesser:
-            talk.peer()
-            peer = guesser.peer()
-            for _ in range(2):
-                peer.send(b"a LOGIN bob wrong\r\n")
-                peer.read_response()
+    with (
+        serving(login_delay_seconds=0.5) as server,
+        Conversation(server) as talk,
+        Conversation(server, login=False) as guesser,
+    ):
+        talk.peer()
+        peer = guesser.peer()
+        for _ in range(2):
             peer.send(b"a LOGIN bob wrong\r\n")
-            began = time.monotonic()
-            talk.run("""
-                C: a NOOP
-                S: a OK
-            """)
-            assert time.monotonic() - began < 0.3
             peer.read_response()
+        peer.send(b"a LOGIN bob wrong\r\n")
+        began = time.monotonic()
+        talk.run("""
+            C: a NOOP
+            S: a OK
+        """)
+        assert time.monotonic() - began < 0.3
+        peer.read_response()
 
 
 def test_too_many_waiting_attempts_are_sent_away():
-    with serving(login_delay_seconds=10.0, login_delay_seconds_max=1.0) as server:
-        with Conversation(server, login=False) as talk:
-            peer = talk.peer()
-            for _ in range(2):
-                peer.send(b"a LOGIN bob wrong\r\n")
-                assert "NO" in peer.read_response()
-            others = [talk.peer(number) for number in range(2, 5)]
-            for other in others:
-                other.send(b"a LOGIN bob wrong\r\n")
-            answers = [other.read_response() for other in others]
-            assert any(answer.startswith("* BYE [UNAVAILABLE]") for answer in answers)
+    with (
+        serving(login_delay_seconds=10.0, login_delay_seconds_max=1.0) as server,
+        Conversation(server, login=False) as talk,
+    ):
+        peer = talk.peer()
+        for _ in range(2):
+            peer.send(b"a LOGIN bob wrong\r\n")
+            assert "NO" in peer.read_response()
+        others = [talk.peer(number) for number in range(2, 5)]
+        for other in others:
+            other.send(b"a LOGIN bob wrong\r\n")
+        answers = [other.read_response() for other in others]
+        assert any(answer.startswith("* BYE [UNAVAILABLE]") for answer in answers)

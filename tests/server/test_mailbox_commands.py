@@ -138,7 +138,14 @@ def test_mailbox_commands_need_a_login(server):
     from server.talk import Conversation
 
     with Conversation(server, login=False) as talk:
-        for command in ("CREATE a", "DELETE a", "RENAME a b", 'LIST "" *', "STATUS INBOX (MESSAGES)", "NAMESPACE"):
+        for command in (
+            "CREATE a",
+            "DELETE a",
+            "RENAME a b",
+            'LIST "" *',
+            "STATUS INBOX (MESSAGES)",
+            "NAMESPACE",
+        ):
             talk.run(f"""
                 C: a {command}
                 S: a BAD

@@ -4,6 +4,7 @@ import asyncio
 import tracemalloc
 
 import pytest
+
 from modseq import limits
 from modseq.core import errors as kinds
 from modseq.server import registry
@@ -15,7 +16,9 @@ from server.talk import CLOSED, Conversation
 # --- bad input ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("line", ["a FROB", "a NOOP more", "a", "a LOGIN", "a FETCH 1 FLAGS", "a LIST", "a UID NOOP"])
+@pytest.mark.parametrize(
+    "line", ["a FROB", "a NOOP more", "a", "a LOGIN", "a FETCH 1 FLAGS", "a LIST", "a UID NOOP"]
+)
 def test_bad_commands_are_answered_and_forgotten(talk, line):
     talk.run(f"""
         C: {line}
@@ -144,7 +147,9 @@ def row():
 
     def register(name, **fields):
         registry._rows.pop(name, None)
-        return registry.command(name, family="idle", states=registry.ANY_STATE, rfc="3501 section 6", **fields)
+        return registry.command(
+            name, family="idle", states=registry.ANY_STATE, rfc="3501 section 6", **fields
+        )
 
     yield register
     registry._rows.clear()
@@ -227,7 +232,11 @@ def test_every_kind_of_error_is_mapped_or_ends_the_session():
     from modseq.server.errors import _CODES, ENDS_SESSION
 
     inside = {kinds.StorageError, kinds.ExpungesNotLoaded}
-    every = {each for each in vars(kinds).values() if isinstance(each, type) and issubclass(each, kinds.StorageError)}
+    every = {
+        each
+        for each in vars(kinds).values()
+        if isinstance(each, type) and issubclass(each, kinds.StorageError)
+    }
     assert every == set(_CODES) | set(ENDS_SESSION) | inside
 
 
@@ -337,7 +346,7 @@ def test_commands_pile_up_in_the_socket_and_not_in_memory(server, row):
 
     @row("CHECK")
     async def check(session, command):
-        while not release.is_set():
+        while not release.is_set():  # noqa: ASYNC110 -- set by the test's thread
             await asyncio.sleep(0.01)
         return ok("done")
 

@@ -52,8 +52,10 @@ def serve(
     sockets = _bind_all(settings.addresses(chosen), is_shared=is_shared)
     logs.set_up(chosen.log_level, chosen.log_format, "1" if not is_shared else "supervisor")
 
+    listening = [(protocol, address_of(bound)) for protocol, bound in sockets]
+
     def ready() -> None:
-        _announce(chosen, [(protocol, address_of(bound)) for protocol, bound in sockets], announce)
+        _announce(chosen, listening, announce)
 
     try:
         if not is_shared:
@@ -62,8 +64,9 @@ def serve(
         return _Supervisor(chosen, open_store, sockets, ready).run()
     finally:
         for _, bound in sockets:
-            _unlink(bound)
             bound.close()
+        for _, address in listening:
+            _unlink(address)
         if chosen.ready_file:
             Path(chosen.ready_file).unlink(missing_ok=True)
 
@@ -80,9 +83,9 @@ def _bind_all(wanted: Sequence[tuple[str, Address]], *, is_shared: bool) -> list
     return sockets
 
 
-def _unlink(bound: socket.socket) -> None:
-    if bound.fileno() >= 0 and bound.family == socket.AF_UNIX:
-        Path(bound.getsockname()).unlink(missing_ok=True)
+def _unlink(address: Address) -> None:
+    if isinstance(address, UnixAddress):
+        Path(address.path).unlink(missing_ok=True)
 
 
 def _announce(
