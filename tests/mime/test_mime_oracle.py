@@ -48,6 +48,10 @@ HAND_WRITTEN = {
         "Content-Type: multipart/mixed; boundary=out\n\npre\n--out\n"
         "Content-Type: multipart/alternative; boundary=in\n\n--in\n\none\n--out\n\ntwo\n--out--\nepi\n"
     ),
+    "inner boundary after its multipart has ended": crlf(
+        "Content-Type: multipart/mixed; boundary=out\n\n--out\n"
+        "Content-Type: multipart/mixed; boundary=in\n\n--in\n\none\n--out\n\ntwo\n--in\n\nthree\n--out\n\nfour\n--out--\n"
+    ),
     "inner boundary begins with outer": crlf(
         "Content-Type: multipart/mixed; boundary=a\n\n--a\n"
         "Content-Type: multipart/mixed; boundary=ab\n\n--ab\n\none\n--ab\n\ntwo\n--ab--\n--a\n\nthree\n--a--\n"

@@ -19,7 +19,7 @@ WORDS = [
     (b"=?iso-8859-1?Q?caf=E9?= au lait", "caf\xe9 au lait"),
     (b"x =?utf-8?B?w6k=?= y", "x \xe9 y"),
     (b"=?utf-8?q?a_b?= =?utf-8?q?_c?=", "a b c"),
-    (b"=?utf-8?q?a?=\t =?iso-8859-1?q?=E9?=", "a\xe9"),
+    (b"=?utf-8?q?=C3=A9?=\t =?iso-8859-1?q?=E9?=", "\xe9\xe9"),
     (b"=?utf-8?B?w6?= =?utf-8?B?kx?=", "\xd3"),
     (b"=?utf-8?Q?=C3?= =?utf-8?Q?=A9?=", "\xe9"),
     (b"=?utf-8*de?Q?=C3=A9?=", "\xe9"),
@@ -68,6 +68,9 @@ def test_no_octets_break_a_decoder(data):
         (b"us-ascii", b"\xc3\xa9", "\xe9"),
         (None, b"\xe9", "\xe9"),
         (b"zlib", b"abc", "abc"),
+        (b"punycode", b"caf-dma", "caf-dma"),
+        (b"unicode_escape", b"\\u00e9", "\\u00e9"),
+        (b"UTF-8", b"a\xff", "a\ufffd"),
     ],
 )
 def test_charsets(charset, data, text):

@@ -161,6 +161,15 @@ def test_a_multipart_without_parts_has_one_that_holds_its_body(body):
         assert got[1] == b"mixed"
 
 
+@pytest.mark.parametrize(
+    "media", ["message/global", "message/partial", "message/delivery-status", "x/rfc822"]
+)
+def test_only_message_rfc822_is_opened(media):
+    main, sub = media.encode().split(b"/")
+    got = structure(f"Content-Type: {media}\n\nSubject: x\n\nbody\n")
+    assert got == [main, sub, None, None, None, b"7BIT", 20, None, None, None, None]
+
+
 @pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "x-uue"])
 def test_an_encapsulated_message_that_is_encoded_is_opaque(encoding):
     got = structure(
