@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
+
 from modseq import server
 from modseq.server import commands, registry
 from modseq.wire.messages import COMMAND_NAMES
@@ -12,7 +13,7 @@ assert commands.access is not None
 
 
 def test_every_command_of_the_grammar_has_a_row():
-    assert COMMAND_NAMES == {row.name for row in registry.rows()}
+    assert {row.name for row in registry.rows()} == COMMAND_NAMES
 
 
 def test_every_row_names_its_sections():
@@ -47,7 +48,7 @@ def test_a_name_has_one_handler():
         registry.advertise("IMAP4rev1", rfc="3501 section 6")
 
 
-@pytest.mark.parametrize("module", ["session", "registry", "connection", "output", "telling", "reply"])
+@pytest.mark.parametrize("module", ["session", "dispatch", "registry", "connection", "output", "telling", "reply"])
 def test_the_machinery_names_no_command(module):
     tree = ast.parse((Path(server.__path__[0]) / f"{module}.py").read_text())
     documentation = {

@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+
 from modseq.server.addresses import TcpAddress, UnixAddress, bind, is_loopback, read_address
 from modseq.server.settings import Settings, SettingsError, addresses, read_settings
 

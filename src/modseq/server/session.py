@@ -4,19 +4,16 @@ A session sleeps as a plain object without a task. Input wakes it: a task then w
 arrived, strictly in order, and ends when nothing is left. Only commands that themselves wait for the
 client or for changes (AUTHENTICATE, IDLE) keep their task while they wait.
 
-Nothing here names a command: what a command may do stands in its row (`registry`), what it does in
-its handler (`commands/<family>.py`), and what the client is told unasked comes from the view
-(`telling`).
+What one command does from its octets to its reply stands in `dispatch`; what the client is told
+unasked comes from the view (`telling`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from modseq.core.errors import StorageError
 from modseq.core.numset import NumSet
 from modseq.core.view import SessionView
 from modseq.limits import (
@@ -25,18 +22,15 @@ from modseq.limits import (
     LITERAL_BYTES_BEFORE_LOGIN_MAX,
     LITERAL_BYTES_MAX,
     LITERAL_SKIP_BYTES_MAX,
-    PIPELINED_COMMANDS_MAX,
 )
-from modseq.server import errors, registry, telling
+from modseq.server import dispatch, errors, registry, telling
 from modseq.server.output import ClientGone, Output
-from modseq.server.registry import Row, State
-from modseq.server.reply import CommandRefused, Reply, SessionEnds, Submitted, bad
+from modseq.server.registry import State
+from modseq.server.reply import CommandRefused, Reply, SessionEnds, bad
 from modseq.storage.base import Account
 from modseq.wire import framing
-from modseq.wire.abnf import ParseError
 from modseq.wire.grammar.access import capability_code
-from modseq.wire.messages import continuation, parse_command, status_response
-from modseq.wire.values import Command
+from modseq.wire.messages import continuation, status_response
 
 if TYPE_CHECKING:
     from modseq.server.service import Service
@@ -230,7 +224,11 @@ class Session:
         self.framer.discard_buffered()
         self._stashed_event = None
         self.out.flush()
-        await self.link.start_tls()
+        try:
+            await self.link.start_tls()
+        except OSError as error:
+            _log.info("TLS handshake failed", extra={"address": self.peer, "error": str(error)})
+            raise ClientGone from error
         self.is_secure = True
 
     def enter_mailbox(self, view: SessionView) -> None:
@@ -347,10 +345,25 @@ class Session:
 
     # --- working through the input ---
 
+    def next_event(self) -> framing.Event | None:
+        """Return what is next in the input, None if it has not arrived or is no longer wanted."""
+        if self._stashed_event is None:
+            return self.framer.next_event() if self.state is not State.LOGOUT else None
+        event, self._stashed_event = self._stashed_event, None
+        return event
+
+    def put_back(self, event: framing.Event) -> None:
+        """Have `next_event` return this event: somebody looked ahead."""
+        self._stashed_event = event
+
+    def understood(self) -> None:
+        """Note that a command made sense."""
+        self._bad_in_a_row = 0
+
     async def _work(self) -> None:
         """Work through everything that has arrived."""
         try:
-            while (event := self._take_event()) is not None:
+            while (event := self.next_event()) is not None:
                 await self._act_on(event)
                 self.out.flush_soon()
                 await self._let_others_run()
@@ -380,12 +393,6 @@ class Session:
             await asyncio.sleep(0)
         await self.out.drain_if_full()
 
-    def _take_event(self) -> framing.Event | None:
-        if self._stashed_event is None:
-            return self.framer.next_event() if self.state is not State.LOGOUT else None
-        event, self._stashed_event = self._stashed_event, None
-        return event
-
     def _check_ends(self) -> None:
         if self.out.is_lost:
             raise ClientGone
@@ -409,154 +416,20 @@ class Session:
     async def _act_on(self, event: framing.Event) -> None:
         match event:
             case framing.CommandReceived(parts):
-                await self._run(parts)
+                await dispatch.run(self, parts)
             case framing.LiteralRequested():
                 self.out.write(continuation())
                 self.framer.accept_literal()
             case framing.LiteralTooLarge(tag, _, _, reason):
-                self._answer_unread(tag, Reply("NO", f"The literal is too large: {reason}", b"TOOBIG"))
+                self.answer_unread(tag, Reply("NO", f"The literal is too large: {reason}", b"TOOBIG"))
             case framing.LineTooLong(tag):
-                self._answer_unread(tag, bad("The command is too long"))
+                self.answer_unread(tag, bad("The command is too long"))
             case framing.LineReceived():
-                self._answer_unread(None, bad("No line was expected"))
+                self.answer_unread(None, bad("No line was expected"))
             case framing.FramingFailed(_, reason):
                 raise SessionEnds(f"Too much data: {reason}", b"TOOBIG")
 
-    async def _run(self, parts: tuple[bytes, ...]) -> None:
-        """Run one command; and with it those behind it that may share its commit."""
-        read = self._read(parts)
-        if read is None:
-            return
-        row, command = read
-        if self.account is not None and not row.answers_before_refresh:
-            outcome = await self._guard(self.account.refresh())
-            if isinstance(outcome, Reply):
-                await self._answer(row, command, outcome)
-                return
-        result = await self._begin(row, command)
-        if isinstance(result, Reply):
-            await self._answer(row, command, result)
-        elif not row.joins_batch:
-            await self._finish(row, command, result, self._guard(result.commit))
-        else:
-            await self._run_together(row, [(command, result)])
-
-    async def _run_together(self, row: Row, begun: list[tuple[Command, Submitted]]) -> None:
-        """Submit the same commands that stand behind this one, then answer all in order."""
-        last: tuple[Command, Reply] | None = None
-        while last is None and len(begun) < PIPELINED_COMMANDS_MAX:
-            self._stashed_event = self.framer.next_event()
-            following = self._same_command(row, self._stashed_event)
-            if following is None:
-                break
-            self._stashed_event = None
-            result = await self._begin(row, following)
-            if isinstance(result, Reply):
-                last = (following, result)
-            else:
-                begun.append((following, result))
-        if len(begun) == 1:
-            command, submitted = begun[0]
-            await self._finish(row, command, submitted, self._guard(submitted.commit))
-        else:
-            await self._finish_in_order(row, begun)
-        if last is not None:
-            await self._answer(row, *last)
-
-    async def _finish_in_order(self, row: Row, begun: list[tuple[Command, Submitted]]) -> None:
-        loop = asyncio.get_running_loop()
-        commits = [loop.create_task(self._guard(submitted.commit)) for _, submitted in begun]
-        try:
-            for (command, submitted), commit in zip(begun, commits, strict=True):
-                await self._finish(row, command, submitted, commit)
-        finally:
-            # A session that ends early leaves its commits to finish: they were promised to nobody yet,
-            # and half of a batch cannot be taken back.
-            for commit in commits:
-                commit.add_done_callback(_retrieve)
-
-    def _same_command(self, row: Row, event: framing.Event | None) -> Command | None:
-        """Return the command of an event if it has this row and can be run here."""
-        if not isinstance(event, framing.CommandReceived):
-            return None
-        try:
-            command = parse_command(event.parts)
-        except ParseError:
-            return None
-        return command if registry.row_of(command) is row else None
-
-    def _read(self, parts: tuple[bytes, ...]) -> tuple[Row, Command] | None:
-        """Parse a command and check its state; answer BAD and return None if it cannot run."""
-        try:
-            command = parse_command(parts)
-        except ParseError as error:
-            self._answer_unread(error.tag, bad(str(error)))
-            return None
-        row = registry.row_of(command)
-        if row is None:
-            self._answer_unread(command.tag, bad(f"{command.name} is not served here"))
-            return None
-        if self.state not in row.states:
-            self._answer_unread(command.tag, bad(_wrong_state(row, self.state)))
-            return None
-        self._bad_in_a_row = 0
-        return row, command
-
-    async def _begin(self, row: Row, command: Command) -> Reply | Submitted:
-        if not self.condstore and row.condstore_enabling(command):
-            self.enable_condstore(announce=not row.closes_mailbox)
-        result: Reply | Submitted = await self._guard(row.handler(self, command))
-        return result
-
-    async def _finish(
-        self,
-        row: Row,
-        command: Command,
-        submitted: Submitted,
-        commit: Awaitable[Any],
-    ) -> None:
-        """Wait for a commit, let the command say what came of it, and reply."""
-        outcome = await commit
-        if not isinstance(outcome, Reply):
-            outcome = await self._guard(submitted.finish(outcome))
-        await self._answer(row, command, outcome)
-
-    async def _guard(self, step: Awaitable[Any]) -> Any:
-        """Return what a step returns, or the reply that tells of its error."""
-        try:
-            return await step
-        except CommandRefused as refused:
-            return refused.reply
-        except (SessionEnds, ClientGone):
-            raise
-        except errors.ENDS_SESSION as error:
-            raise SessionEnds(str(error), b"UNAVAILABLE") from error
-        except StorageError as error:
-            reply = errors.reply_for(error)
-        except Exception:  # noqa: BLE001 -- one command's bug must not end the session
-            _log.exception("a command of %s failed", self.user)
-            reply = errors.SERVER_BUG
-        if self.out.is_torn:
-            raise SessionEnds("A response broke off")
-        return reply
-
-    # --- answering ---
-
-    async def _answer(self, row: Row, command: Command, reply: Reply) -> None:
-        """Flush the view as the command allows, then send the tagged reply."""
-        if self.state is State.LOGOUT:
-            self.out.write(status_response(command.tag, reply.kind, reply.text, reply.code))
-            self.end()
-            return
-        code = reply.code
-        if self.view is not None:
-            await self.flush(may_vanish=row.may_vanish(command))
-            code = telling.bound_mod_seq(self, self.view, code)
-        self.out.write(status_response(command.tag, reply.kind, reply.text, code))
-        if reply.after is not None:
-            await reply.after()
-
-    def _answer_unread(self, tag: bytes | None, reply: Reply) -> None:
+    def answer_unread(self, tag: bytes | None, reply: Reply) -> None:
         """Answer what could not be read as a command."""
         self._bad_in_a_row += 1
         self.out.write(status_response(tag, "BAD" if tag is None else reply.kind, reply.text, reply.code))
@@ -568,14 +441,3 @@ class Session:
             return LITERAL_BYTES_BEFORE_LOGIN_MAX
         row = registry.row_named(name)
         return row.literal_bytes_max if row is not None else LITERAL_BYTES_MAX
-
-
-def _wrong_state(row: Row, state: State) -> str:
-    legal = " or ".join(sorted(each.value for each in row.states))
-    return f"{row.name} is for the {legal} state; this session is in the {state.value} state"
-
-
-def _retrieve(task: asyncio.Task[Any]) -> None:
-    """Take a task's error so that asyncio does not report it as forgotten."""
-    if not task.cancelled():
-        task.exception()

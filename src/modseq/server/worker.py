@@ -114,10 +114,10 @@ class Worker:
         """Accept no more, say BYE behind running commands, finish commits, close the store."""
         for listener in self._listeners:
             listener.stop()
-        if self._lmtp is not None:
-            await self._lmtp.stop()
-        if self._doorman is not None:
-            await self._doorman.send_home("The server stops", STOP_SECONDS_MAX)
+        if self._lmtp is not None and self._doorman is not None:
+            await asyncio.gather(
+                self._lmtp.stop(), self._doorman.send_home("The server stops", STOP_SECONDS_MAX)
+            )
             await self._doorman.service.authenticator.close()
         if self._store is not None:
             await self._store.close()
