@@ -146,9 +146,6 @@ MIME_PARAMETERS_MAX = 128
 """Parameters of one Content-Type or Content-Disposition: RFC 2231 continuations of a very long file name
 take some dozens."""
 
-MIME_COMMENT_DEPTH_MAX = 64
-"""Nested comments in one address: nobody nests two, and the text of a comment is shown as a name."""
-
 MIME_CHARSETS_CACHED_MAX = 256
 """Charset labels whose codec is remembered; mail knows about a hundred."""
 

@@ -70,3 +70,13 @@ def _check_root(message, scanned):
     assert section(message, parts, SectionSpec((1,))) is not None
     assert section(message, parts, SectionSpec((0,))) is None
     assert section(message, parts, SectionSpec((99_999,))) is None
+
+
+def told(message, scanned):
+    """Path, type and octets as BODYSTRUCTURE and BODY[n] give them, octets only of leaves."""
+    out = []
+    for node in nodes(parse(scanned.bodystructure)):
+        holds_parts = node.type == "message/rfc822" or node.octets is None
+        octets = None if holds_parts else section(message, scanned.parts, SectionSpec(node.path))
+        out.append((node.path, node.type, octets))
+    return out

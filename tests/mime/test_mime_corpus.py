@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mime.agree import check
+from mime.agree import check, told
 from mime.oracle import email_nodes, without_last_line_ends
-from mime.test_mime_oracle import told
 from modseq.mime.text import all_text, body_text, fold, header_text
 
 CORPUS = Path(os.environ.get("MODSEQ_CORPUS") or Path(__file__).parents[3] / "shared" / "corpus")

@@ -6,22 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mime.agree import check
+from mime.agree import check, told
 from mime.build import TREES, crlf, expected, written
 from mime.oracle import email_nodes, without_last_line_ends
-from mime.sexp import nodes, parse
 from modseq.mime.address import parse_addresses
-from modseq.mime.section import SectionSpec, section
-
-
-def told(message, scanned):
-    """Path, type and octets as BODYSTRUCTURE and BODY[n] give them, octets only of leaves."""
-    out = []
-    for node in nodes(parse(scanned.bodystructure)):
-        holds_parts = node.type == "message/rfc822" or node.octets is None
-        octets = None if holds_parts else section(message, scanned.parts, SectionSpec(node.path))
-        out.append((node.path, node.type, octets))
-    return out
 
 
 @given(TREES, st.booleans())

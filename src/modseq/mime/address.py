@@ -8,8 +8,6 @@ without a host, an unterminated quoted string, comment or "<" ends where the val
 import re
 from typing import NamedTuple
 
-from modseq import limits
-
 
 class Address(NamedTuple):
     """
@@ -55,17 +53,13 @@ def _unescape(text: bytes) -> bytes:
 
 
 def _comment(value: bytes, start: int) -> tuple[bytes, int]:
-    """
-    The text of the comment that opens before `start`, and where the value goes on after it.
-
-    Comments nest; what nests deeper than anybody writes is closed by the first parenthesis.
-    """
+    """The text of the comment that opens before `start`, with comments inside it, and where it ends."""
     depth = 1
     position = start
     while (edge := _COMMENT_EDGE.match(value, position)) is not None:
         position = edge.end()
         if edge[1] == b"(":
-            depth = min(depth + 1, limits.MIME_COMMENT_DEPTH_MAX)
+            depth += 1
         elif edge[1] == b")":
             depth -= 1
             if depth == 0:
