@@ -170,6 +170,8 @@ class Connection(asyncio.BufferedProtocol):
         if not self._doorman.admit(self):
             self.cut("Too many connections from this address")
         elif self._is_secure:
+            # Not an octet may be read before TLS reads it.
+            self._transport.pause_reading()
             self._doorman.service.in_background(self._greet_under_tls())
         else:
             self._greet()
