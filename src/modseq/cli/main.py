@@ -1,0 +1,78 @@
+"""The command `modseq`: its sub-commands are loaded when they are used, so that each starts at once."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from modseq import __version__
+
+_SUB_COMMANDS = {
+    "serve": ("modseq.cli.serve", "Serve mail by IMAP and LMTP."),
+    "demo": ("modseq.cli.demo", "Try it: a server with an account and some mail."),
+    "user": ("modseq.cli.user", "Add, remove and list users, change passwords."),
+    "mailbox": ("modseq.cli.mailbox", "List, create, delete and rename mailboxes."),
+    "import": ("modseq.cli.import_mail", "Bring mail in from mbox, Maildir and message files."),
+    "export": ("modseq.cli.export_mail", "Write a mailbox to an mbox file or a Maildir."),
+    "admin": ("modseq.cli.admin", "Check, compact and measure the store."),
+}
+"""Each sub-command: the module whose `command` it is, and its summary in the list of all."""
+
+
+class _Program(click.Group):
+    """The group of all sub-commands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        """Return the names in the order of the list above."""
+        return list(_SUB_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Load a sub-command."""
+        if cmd_name not in _SUB_COMMANDS:
+            return None
+        command = importlib.import_module(_SUB_COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the sub-commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _SUB_COMMANDS.items()])
+
+
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="modseq")
+def program() -> None:
+    """
+    A mail store in which every change has a number: an IMAP server with CONDSTORE and QRESYNC.
+
+    Begin with `modseq demo`, or with your own mail:
+
+    \b
+        modseq user add alice --data ./mail
+        modseq import --data ./mail --user alice old.mbox
+        modseq serve --data ./mail --imap 127.0.0.1:1143 --allow-plaintext
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 when all went well, 1 for a failure, 2 for wrong usage."""
+    try:
+        program.main(args=None if arguments is None else list(arguments), prog_name="modseq")
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("MODSEQ_TRACEBACK"):
+            raise
+        kind = type(error).__name__
+        click.echo(
+            f"modseq: this should not have happened: {kind}: {error} (MODSEQ_TRACEBACK=1 shows where)",
+            err=True,
+        )
+        sys.exit(1)
