@@ -80,9 +80,11 @@ class Server:
         self.doorman = Doorman(self.service, self._tls, **doorman_options)
         if read_bytes is not None:
             self.doorman.read_buffer = memoryview(bytearray(read_bytes))
-        kinds = [self.doorman.plain] + ([self.doorman.secure] if self._tls is not None else [])
-        for kind in kinds:
-            listener = Listener(bind(TcpAddress("127.0.0.1", 0)), kind)
+        kinds = [(self.doorman.plain, None)]
+        if self._tls is not None:
+            kinds.append((self.doorman.secure, self._tls))
+        for kind, tls in kinds:
+            listener = Listener(bind(TcpAddress("127.0.0.1", 0)), kind, tls)
             await listener.start()
             self._listeners.append(listener)
         self.address, *rest = [(each.address.host, each.address.port) for each in self._listeners]

@@ -84,7 +84,7 @@ class Doorman:
         return Connection(self, is_secure=False)
 
     def secure(self) -> Connection:
-        """Make the protocol of a connection that is under TLS from the first octet."""
+        """Make the protocol of a connection of a listener that speaks TLS itself."""
         return Connection(self, is_secure=True)
 
     def admit(self, connection: Connection) -> bool:
@@ -161,7 +161,7 @@ class Connection(asyncio.BufferedProtocol):
     # --- what asyncio calls ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet the client, behind the TLS handshake where the listener speaks TLS."""
+        """Greet the client; where the listener speaks TLS, the handshake is behind us."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=OUTPUT_AHEAD_BYTES_MAX)
         self.peer = peer_name(transport.get_extra_info("peername"))
@@ -169,10 +169,6 @@ class Connection(asyncio.BufferedProtocol):
         self._timer = asyncio.get_running_loop().call_later(self._seconds_max, self._look_at_clock)
         if not self._doorman.admit(self):
             self.cut("Too many connections from this address")
-        elif self._is_secure:
-            # Not an octet may be read before TLS reads it.
-            self._transport.pause_reading()
-            self._doorman.service.in_background(self._greet_under_tls())
         else:
             self._greet()
 
@@ -304,8 +300,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._session is not None:
             self._session.stop(reason)
         elif self._out is not None:
-            if not self._is_secure:
-                self._out.write(status_response(None, "BYE", reason, b"UNAVAILABLE"))
+            self._out.write(status_response(None, "BYE", reason, b"UNAVAILABLE"))
             self.close()
 
     def break_off(self) -> None:
@@ -323,16 +318,6 @@ class Connection(asyncio.BufferedProtocol):
         )
         self._doorman.service.sessions.add(self._session)
         self._session.greet()
-
-    async def _greet_under_tls(self) -> None:
-        try:
-            await self.start_tls()
-        except OSError as error:
-            _log.info("TLS handshake failed", extra={"address": self.peer, "error": str(error)})
-            self.abort()
-            return
-        if self._transport is not None and not self._is_closing:
-            self._greet()
 
     def _look_at_clock(self) -> None:
         """End a session that was silent for too long; else look again when it could have been."""
