@@ -30,12 +30,12 @@ class ExpungeLog:
         self.uids.extend(uids.bitmap)
         self.mod_seqs.extend([mod_seq] * len(uids))
 
-    def since(self, mod_seq: int) -> tuple[BitMap, int]:
-        """Return the UIDs expunged after ``mod_seq`` and the lowest of their numbers (0 for none)."""
-        at = bisect_right(self.mod_seqs, mod_seq)
-        if at == len(self.mod_seqs):
+    def between(self, mod_seq: int, until: int) -> tuple[BitMap, int]:
+        """Return the UIDs expunged after ``mod_seq`` up to ``until``, and the lowest number (0 for none)."""
+        first, end = bisect_right(self.mod_seqs, mod_seq), bisect_right(self.mod_seqs, until)
+        if first >= end:
             return BitMap(), 0
-        return BitMap(self.uids[at:]), self.mod_seqs[at]
+        return BitMap(self.uids[first:end]), self.mod_seqs[first]
 
     def keep_until(self, mod_seq: int) -> None:
         """Drop the pairs numbered above ``mod_seq``."""
@@ -106,8 +106,10 @@ class History:
         mod_seqs = self._mod_seqs
         return self._changes[bisect_right(mod_seqs, mod_seq) : bisect_right(mod_seqs, until)]
 
-    def expunged_after(self, mod_seq: int) -> tuple[BitMap, int]:
-        """Return the UIDs expunged after ``mod_seq`` and up to the floor, and the lowest of their numbers.
+    def expunged_after(self, mod_seq: int, until: int) -> tuple[BitMap, int]:
+        """Return the UIDs expunged after ``mod_seq``, up to ``until`` and the floor, and the lowest number.
+
+        A snapshot may be older than the floor, which moves on without it: ``until`` is where it ends.
 
         Raises:
             ExpungesNotLoaded: they are only in storage.
@@ -116,4 +118,4 @@ class History:
             return BitMap(), 0
         if self.expunged is None:
             raise ExpungesNotLoaded("The older expunges are not in memory.")
-        return self.expunged.since(mod_seq)
+        return self.expunged.between(mod_seq, until)

@@ -269,7 +269,7 @@ class MailboxState:
             return ChangeSet(mod_seq, self.mod_seq)
         if mod_seq >= self.history.floor:
             return self._from_history(mod_seq)
-        older, older_min = self.history.expunged_after(mod_seq)
+        older, older_min = self.history.expunged_after(mod_seq, self.mod_seq)
         vanished, vanished_min = self._vanished_in_history(mod_seq)
         appeared, changed = self._from_chunks(mod_seq)
         return ChangeSet(

@@ -16,7 +16,6 @@ from modseq.core.errors import (
     PermissionRefused,
 )
 from modseq.core.mailbox import MailboxState
-from modseq.core.numset import NumSet
 from modseq.core.operations import Transfer
 
 INBOX = "INBOX"
@@ -34,7 +33,7 @@ def checked_name(name: str) -> str:
     """
     name = name.removesuffix(DELIMITER)
     levels = name.split(DELIMITER)
-    if levels[0].upper() == INBOX:
+    if levels[0].isascii() and levels[0].upper() == INBOX:  # "\u0131nbox" is another name
         levels[0] = INBOX
         name = DELIMITER.join(levels)
     if not all(levels):
@@ -156,7 +155,7 @@ class RenameMailbox:
         state = draft.mailbox(inbox.mailbox_id)
         _create_parents(draft, new)
         target = draft.create(new, None)
-        everything = NumSet.from_ranges([(1, state.uid_next)])
+        everything = state.index.to_numset()
         Transfer(inbox.mailbox_id, everything, target.mailbox_id, move=True).apply(draft)
 
 

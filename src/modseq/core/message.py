@@ -10,6 +10,7 @@ from modseq.core.flags import DELETED, SEEN, SYSTEM_MASK, Palette, bits
 from modseq.core.numset import NumSet
 
 _ITEM_SHIFT = 16
+_BIT_MASK = (1 << _ITEM_SHIFT) - 1
 _LOOP_BELOW = 64
 """Edits of fewer messages of a block are done one by one: building tables would cost more."""
 
@@ -171,6 +172,14 @@ class MessageChunk:
         if (SYSTEM_MASK | palette.masks[self.flags[at]]) >> bit & 1:
             return self.created[at]
         return None
+
+    def extras_of(self, bit: int) -> dict[int, int]:
+        """Return the mod-sequences of one flag that are neither ``created`` nor ``newest``, by UID."""
+        return {
+            key >> _ITEM_SHIFT: num
+            for key, num in zip(self.extra_keys, self.extra_nums, strict=True)
+            if key & _BIT_MASK == bit
+        }
 
     def append(self, messages: Iterable[Appended], mod_seq: int, palette: Palette) -> None:
         """Add messages with UIDs above all that are here."""

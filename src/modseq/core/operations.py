@@ -129,7 +129,8 @@ class Expunge:
         """Expunge; an expunge of nothing takes no number."""
         state = draft.mailbox(self.mailbox_id)
         gone = BitMap()
-        for number, chunk in state.chunks.items():
+        blocks = state.chunks.items() if self.uids is None else state.chunks_of(self.uids)
+        for number, chunk in blocks:
             if chunk.deleted:
                 found = self._decisions.find(number, chunk)
                 gone |= (self._deleted(state, chunk) if found is None else found).bitmap

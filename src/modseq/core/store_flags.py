@@ -14,6 +14,7 @@ from modseq import limits
 from modseq.core.account import AccountDraft
 from modseq.core.change import ALL_FLAGS, Change, FlagEdit
 from modseq.core.decisions import Decisions
+from modseq.core.errors import KeywordLimitReached
 from modseq.core.flags import SYSTEM_MASK, FlagTable, Palette, bits
 from modseq.core.mailbox import MailboxState
 from modseq.core.message import MessageChunk
@@ -76,7 +77,10 @@ class StoreFlags:
         """Decide block by block on a published state when many messages are named."""
         if len(self.uids) < limits.HUGE_OPERATION_MESSAGES_MIN:
             return
-        condition = self._condition(state.flag_table, state.palette)
+        try:
+            condition = self._condition(self._table(state.flag_table), state.palette)
+        except KeywordLimitReached:
+            return  # ``apply`` refuses it, unless the keywords are known by then.
         for number, chunk in list(state.chunks_of(self.uids)):
             self._decisions.keep(number, chunk, condition.decide(chunk, self.uids))
             yield
@@ -85,8 +89,7 @@ class StoreFlags:
         """Compare and change; raises KeywordLimitReached, LimitReached, MailboxNotFound."""
         state = draft.mailbox(self.mailbox_id)
         known = state.flag_table
-        # Removing a keyword that the mailbox never had changes nothing and must not make it known.
-        table = known if self.mode == "-" else known.with_keywords(self.flags)
+        table = self._table(known)
         applied, modified = BitMap(), BitMap()
         condition = self._condition(table, state.palette)
         for number, chunk in state.chunks_of(self.uids):
@@ -114,12 +117,15 @@ class StoreFlags:
             return self.uids if state.locate(self.uids.min) is not None else NumSet.EMPTY
         return NumSet(BitMap(state.index.select(self.uids)))
 
+    def _table(self, known: FlagTable) -> FlagTable:
+        # Removing a keyword that the mailbox never had changes nothing and must not make it known.
+        return known if self.mode == "-" else known.with_keywords(self.flags)
+
     def _condition(self, table: FlagTable, palette: Palette) -> "_Condition":
-        # A keyword that is new here has a bit no message carries, so a decision taken ahead, when it was
-        # not yet known, is the same: the bit is the next one either way unless another took it, and then
-        # every block concerned is another object.
-        wider = table if self.mode == "-" else table.with_keywords(self.flags)
-        named = wider.known_mask(self.flags)
+        # A keyword that is new here has a bit that no message carries, so a decision taken ahead, when it
+        # was not yet known, holds under whatever bit it gets: if another keyword took the expected one
+        # meanwhile, the blocks where that was set are other objects.
+        named = table.known_mask(self.flags)
         add = named if self.mode != "-" else 0
         remove = {"+": 0, "-": named, "=": ALL_FLAGS}[self.mode]
         return _Condition(add, remove, named, self.unchanged_since, palette)

@@ -34,9 +34,8 @@ class UidIndex:
         """Args: block numbers, ascending, and for each its UIDs, ascending and not empty."""
         self._numbers = list(numbers)
         self._blocks = list(blocks)
-        ends = list(accumulate(map(len, self._blocks)))
-        self.count = ends[-1] if ends else 0
-        self._starts = [0, *ends[:-1]]
+        self._starts = [0, *accumulate(map(len, self._blocks))]
+        self.count = self._starts.pop()
 
     @classmethod
     def of(cls, uids: Iterable[int]) -> "UidIndex":
@@ -116,11 +115,8 @@ class UidIndex:
                 break
             if wanted.contains_range(block[0], block[-1] + 1):
                 found.extend(block)
-            else:
-                first = self._numbers[at] << BLOCK_BITS
-                inside = wanted.range_cardinality(first + 1, first + BLOCK_UIDS + 1)
-                if inside:
-                    found.extend([uid for uid in block if uid in wanted])
+            elif wanted.range_cardinality(block[0], block[-1] + 1):
+                found.extend((BitMap(block) & wanted).to_array())
         return found
 
     def uids_of(self, seq_nums: NumSet) -> "array[int]":
@@ -186,6 +182,21 @@ class UidIndex:
                 numbers.append(number)
                 blocks.append(part)
         return UidIndex(numbers, blocks)
+
+    def with_last(self, number: int, uids: "array[int]") -> "UidIndex":
+        """Return the index with these as the UIDs of its last block, which may be new.
+
+        What an append costs, so the other blocks are not even counted again.
+        """
+        other = UidIndex.__new__(UidIndex)
+        if self._numbers and self._numbers[-1] == number:
+            other._numbers, other._starts = self._numbers, self._starts
+            other._blocks = [*self._blocks[:-1], uids]
+        else:
+            other._numbers, other._starts = [*self._numbers, number], [*self._starts, self.count]
+            other._blocks = [*self._blocks, uids]
+        other.count = other._starts[-1] + len(uids)
+        return other
 
     def with_uids(self, uids: NumSet) -> "UidIndex":
         """Return the index with these UIDs added wherever they belong."""

@@ -89,7 +89,7 @@ class SessionView:
         self._withheld_mod_seq_min = 0
         self._end_is_due = False
         if recent_from is not None and recent_from < state.uid_next and state.exists:
-            self.recent = NumSet(state.index.select(NumSet.from_ranges([(recent_from, state.uid_next)])))
+            self.recent = NumSet(state.index.select(NumSet.from_ranges([(recent_from, state.uid_next - 1)])))
 
     @property
     def mailbox_id(self) -> int:
