@@ -1,6 +1,7 @@
 """The session: order, bad input, bounded memory, errors of handlers, many commands at once."""
 
 import asyncio
+import time
 import tracemalloc
 
 import pytest
@@ -326,8 +327,6 @@ def test_a_slow_reader_is_not_written_ahead_of(talk, row):
             await session.out.drain_if_full()
         return ok("done")
 
-    import time
-
     peer = talk.peer()
     peer.send(b"a CHECK\r\n")
     time.sleep(0.5)
@@ -336,6 +335,28 @@ def test_a_slow_reader_is_not_written_ahead_of(talk, row):
     while not peer.read_response().startswith("a OK"):
         pass
     assert sum(written) == 400 * 65_000
+
+
+def test_a_client_that_reads_nothing_is_cut(server, row, monkeypatch):
+    monkeypatch.setattr("modseq.server.output.WRITE_STALL_SECONDS_MAX", 0.3)
+    ended = []
+
+    @row("CHECK")
+    async def check(session, command):
+        try:
+            while True:
+                session.out.write(b"* OK " + b"x" * 65_000 + b"\r\n")
+                await session.out.drain_if_full()
+        finally:
+            ended.append(True)
+
+    with Conversation(server) as talk:
+        talk.peer().send(b"a CHECK\r\n")
+        deadline = time.monotonic() + 10
+        while server.service.sessions:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    assert ended
 
 
 def test_commands_pile_up_in_the_socket_and_not_in_memory(server, row):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import ssl
 from collections import Counter
 from typing import cast
@@ -25,8 +24,6 @@ from modseq.server.output import Output
 from modseq.server.service import Service
 from modseq.server.session import Session
 from modseq.wire.messages import status_response
-
-_log = logging.getLogger(__name__)
 
 _LOOK_AGAIN_SECONDS = 0.01
 
