@@ -48,7 +48,9 @@ def test_a_name_has_one_handler():
         registry.advertise("IMAP4rev1", rfc="3501 section 6")
 
 
-@pytest.mark.parametrize("module", ["session", "dispatch", "registry", "connection", "output", "telling", "reply"])
+@pytest.mark.parametrize(
+    "module", ["session", "dispatch", "registry", "connection", "output", "telling", "reply"]
+)
 def test_the_machinery_names_no_command(module):
     tree = ast.parse((Path(server.__path__[0]) / f"{module}.py").read_text())
     documentation = {
