@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from modseq.core.mailbox import MailboxState
 from modseq.core.numset import NumSet
 from modseq.server.reply import CommandRefused
 from modseq.wire.values import STAR, SequenceSet
@@ -31,9 +32,9 @@ def named_uids(session: Session, messages: SequenceSet, *, by_uid: bool) -> NumS
     view = session.view
     assert view is not None
     if messages.saved:
-        return NumSet(view.uids.select(session.saved_uids)) - view.withheld
+        return NumSet(_newest(session).index.select(NumSet(view.uids.select(session.saved_uids))))
     if by_uid:
-        return messages.resolve(view.uids.max_uid, ceiling=_highest_uid(session))
+        return messages.resolve(view.uids.max_uid, ceiling=_newest(session).uid_next - 1)
     count = len(view.uids)
     if len(messages.ranges) == 1:
         low, high = messages.ranges[0]
@@ -51,9 +52,8 @@ def sequence_numbers(session: Session, uids: NumSet) -> NumSet:
     return NumSet(view.uids.seqs_of(uids.to_array()))
 
 
-def _highest_uid(session: Session) -> int:
-    """Return the highest UID that any message can have now, also one of which the client was not told."""
+def _newest(session: Session) -> MailboxState:
+    """Return the selected mailbox as it is, which the session may not have been told yet."""
     assert session.view is not None
     assert session.account is not None
-    state = session.account.published(session.view.mailbox_id) or session.view.state
-    return state.uid_next - 1
+    return session.account.published(session.view.mailbox_id) or session.view.state
