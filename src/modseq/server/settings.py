@@ -60,6 +60,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             description="Processes that serve the same addresses; each uses one core.",
         ),
     ] = 1
+    wakeups: Annotated[
+        bool,
+        Meta(
+            description="Processes tell each other at once when mail moved. Without it they find out at "
+            "their next command or within a second; nothing else changes."
+        ),
+    ] = True
     ready_file: Annotated[
         str, Meta(description="A file into which the real addresses are written, as JSON, once they serve.")
     ] = ""
