@@ -362,9 +362,9 @@ MBOX_READ_BYTES = 1_048_576
 
 # --- fetch and search: how much is prepared at once -----------------------------------------------
 
-FETCH_BATCH_MESSAGES_MAX = 4_096
-"""Messages whose packed items are rendered in one step: a block, some 250 KB and about a millisecond, after
-which others have their turn."""
+FETCH_BATCH_MESSAGES_MAX = 2_048
+"""Messages whose packed items are rendered in one step: half a block, some 130 KB and less than a millisecond,
+after which others have their turn."""
 
 FETCH_TEMPLATE_MESSAGES_MIN = 64
 """Fewer lines are spelled one by one: cutting a template for them would cost more."""
@@ -384,8 +384,8 @@ FETCH_READ_AHEAD_MESSAGES_MAX = 16
 FETCH_READ_AHEAD_BYTES_MAX = 1_048_576
 """Octets of those messages together: what one body fetch holds in memory."""
 
-SEARCH_ROWS_MAX = 512
-"""Rows read at once by a search; with part tables some 3 KB each."""
+SEARCH_ROWS_MAX = 256
+"""Rows read at once by a search, a few milliseconds; with part tables some 3 KB each."""
 
 SEARCH_KEYS_PER_STEP_MAX = 8
 """Keys judged over one block of messages before others have their turn: about two milliseconds."""

@@ -2,6 +2,7 @@
 
 from array import array
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ _ITEM_SHIFT = 16
 _BIT_MASK = (1 << _ITEM_SHIFT) - 1
 _LOOP_BELOW = 64
 """Edits of fewer messages of a block are done one by one: building tables would cost more."""
+
+_COLUMNS = ("uids", "created", "newest", "flags", "touched", "sizes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ class MessageChunk:
 
     def fork(self, *, whole: bool) -> "MessageChunk":
         """Return a copy whose flags (or, ``whole``, everything) may be changed in place."""
-        copy = MessageChunk()
+        copy = MessageChunk.__new__(MessageChunk)
         copy.newest, copy.flags, copy.touched = self.newest[:], self.flags[:], self.touched[:]
         copy.extra_keys, copy.extra_nums = self.extra_keys[:], self.extra_nums[:]
         if whole:
@@ -197,106 +200,130 @@ class MessageChunk:
 
     def edit(self, edit: FlagEdit, positions: Sequence[int], mod_seq: int, palette: Palette) -> None:
         """Change the flags of the messages at these positions; all of them do change."""
-        if (
-            len(positions) == len(self.uids) >= _LOOP_BELOW
-            and not self.extra_keys
-            and self.newest == self.created
+        if len(positions) < len(self.uids) or len(positions) < _LOOP_BELOW or not self._edit_all(
+            edit, mod_seq, palette
         ):
-            self._edit_untouched(edit, mod_seq, palette)
-        else:
             self._edit_each(edit, positions, mod_seq, palette)
         self.newest_max = mod_seq
 
-    def _edit_untouched(self, edit: FlagEdit, mod_seq: int, palette: Palette) -> None:
-        """Change the flags of a whole block in which no item has a number of its own yet."""
-        old_flags = self.flags
-        new_index: dict[int, int] = {}
-        diff_index: dict[int, int] = {}
-        unseen: dict[int, int] = {}
-        deleted: dict[int, int] = {}
-        for old in set(old_flags):
-            mask = palette.masks[old]
-            new = mask & ~edit.remove | edit.add
-            new_index[old], diff_index[old] = palette.index(new), palette.index(mask ^ new)
-            unseen[old] = (not new & SEEN) - (not mask & SEEN)
-            deleted[old] = bool(new & DELETED) - bool(mask & DELETED)
-        if any(unseen.values()):
-            self.unseen += sum(map(unseen.__getitem__, old_flags))
-        if any(deleted.values()):
-            self.deleted += sum(map(deleted.__getitem__, old_flags))
-        self.touched = array("I", map(diff_index.__getitem__, old_flags))
-        self.flags = array("I", map(new_index.__getitem__, old_flags))
-        self.newest = array("Q", (mod_seq,)) * len(old_flags)
+    def _edit_all(self, edit: FlagEdit, mod_seq: int, palette: Palette) -> bool:
+        """Change the flags of a whole block by tables; False when items would keep numbers of their own."""
+        if self.extra_keys:
+            return False
+        counts = Counter(self.flags)
+        steps = {old: _Step(edit, old, 0, palette) for old in counts}
+        if any(self.touched):
+            masks = palette.masks
+            met = set(zip(self.touched, self.flags, strict=True))
+            if any(masks[touched] & ~steps[old].changed for touched, old in met):
+                return False
+        self.unseen += sum(steps[old].unseen * count for old, count in counts.items())
+        self.deleted += sum(steps[old].deleted * count for old, count in counts.items())
+        self.touched = _mapped(self.flags, {old: step.touched for old, step in steps.items()})
+        self.flags = _mapped(self.flags, {old: step.flags for old, step in steps.items()})
+        self.newest = array("Q", (mod_seq,)) * len(self.flags)
+        return True
 
     def _edit_each(self, edit: FlagEdit, positions: Sequence[int], mod_seq: int, palette: Palette) -> None:
-        masks, flags, touched = palette.masks, self.flags, self.touched
-        newest, created = self.newest, self.created
-        added: dict[int, int] = {}
+        uids, flags, touched, newest = self.uids, self.flags, self.touched, self.newest
+        added_keys, added_nums = array("Q"), array("Q")
         removed: set[int] = set()
-        add, keep = edit.add, ~edit.remove
-        steps: dict[int, tuple[int, int, int, int, int]] = {}
+        steps: dict[tuple[int, int], _Step] = {}
+        has_extras = bool(self.extra_keys)
         for at in positions:
-            old = flags[at]
-            step = steps.get(old)
+            # What is touched is 0 while the newest number is the creation number: nothing is left behind.
+            met = flags[at], touched[at]
+            step = steps.get(met)
             if step is None:
-                mask = masks[old]
-                new = mask & keep | add
-                step = steps[old] = (
-                    palette.index(new),
-                    palette.index(mask ^ new),
-                    mask ^ new,
-                    (not new & SEEN) - (not mask & SEEN),
-                    bool(new & DELETED) - bool(mask & DELETED),
-                )
-            flags[at] = step[0]
-            self.unseen += step[3]
-            self.deleted += step[4]
-            if newest[at] != created[at]:
-                earlier = masks[touched[at]]
-                if earlier & ~step[2]:
-                    # Items that stood at the old newest number keep it, now that newest moves on.
-                    key = self.uids[at] << _ITEM_SHIFT
-                    for bit in bits(earlier & ~step[2]):
-                        added[key | bit] = newest[at]
-                if self.extra_keys:
-                    key = self.uids[at] << _ITEM_SHIFT
-                    removed.update(key | bit for bit in bits(step[2]))
-            touched[at] = step[1]
+                step = steps[met] = _Step(edit, *met, palette)
+            if step.left:
+                # Items that stood at the old newest number keep it, now that newest moves on.
+                key, num = uids[at] << _ITEM_SHIFT, newest[at]
+                for bit in step.left:
+                    added_keys.append(key | bit)
+                    added_nums.append(num)
+            if has_extras:
+                key = uids[at] << _ITEM_SHIFT
+                removed.update([key | bit for bit in step.bits])
+            flags[at], touched[at] = step.flags, step.touched
             newest[at] = mod_seq
-        if added or removed:
-            self._update_extras(added, removed)
+            self.unseen += step.unseen
+            self.deleted += step.deleted
+        if added_keys or removed:
+            self._update_extras(added_keys, added_nums, removed)
 
-    def _update_extras(self, added: dict[int, int], removed: set[int]) -> None:
-        if len(added) + len(removed) <= _LOOP_BELOW:
+    def _update_extras(self, added_keys: "array[int]", added_nums: "array[int]", removed: set[int]) -> None:
+        """Take items off the list and put others, ascending and not in it, on it."""
+        if len(added_keys) + len(removed) <= _LOOP_BELOW:
             keys, nums = self.extra_keys, self.extra_nums
             for key in removed:
                 place = bisect_left(keys, key)
                 if place < len(keys) and keys[place] == key:
                     del keys[place], nums[place]
-            for key, num in added.items():
+            for key, num in zip(added_keys, added_nums, strict=True):
                 place = bisect_left(keys, key)
                 keys.insert(place, key)
                 nums.insert(place, num)
             return
+        if not self.extra_keys:
+            self.extra_keys, self.extra_nums = added_keys, added_nums
+            return
         merged = dict(zip(self.extra_keys, self.extra_nums, strict=True))
         for key in removed:
             merged.pop(key, None)
-        merged.update(added)
+        merged.update(zip(added_keys, added_nums, strict=True))
         self.extra_keys = array("Q", sorted(merged))
         self.extra_nums = array("Q", map(merged.__getitem__, self.extra_keys))
 
-    def without(self, uids: NumSet, palette: Palette) -> "MessageChunk":
-        """Return a copy without these UIDs."""
-        gone = uids.bitmap
-        kept = [at for at, uid in enumerate(self.uids) if uid not in gone]
-        copy = MessageChunk()
-        for name in ("uids", "created", "newest", "flags", "touched", "sizes"):
-            source = getattr(self, name)
-            setattr(copy, name, array(source.typecode, map(source.__getitem__, kept)))
-        for key, num in zip(self.extra_keys, self.extra_nums, strict=True):
-            if key >> _ITEM_SHIFT not in gone:
-                copy.extra_keys.append(key)
-                copy.extra_nums.append(num)
-        copy.recount(palette)
-        copy.newest_max = self.newest_max
-        return copy
+    def remove(self, positions: Sequence[int], palette: Palette) -> None:
+        """Take the messages at these ascending positions out."""
+        if len(positions) < _LOOP_BELOW:
+            self._remove_each(positions, palette)
+            return
+        gone = set(positions)
+        gone_uids = {self.uids[at] for at in positions}
+        kept = [at for at in range(len(self.uids)) if at not in gone]
+        for name in _COLUMNS:
+            column = getattr(self, name)
+            setattr(self, name, array(column.typecode, map(column.__getitem__, kept)))
+        extras = zip(self.extra_keys, self.extra_nums, strict=True)
+        left = [(key, num) for key, num in extras if key >> _ITEM_SHIFT not in gone_uids]
+        self.extra_keys = array("Q", [key for key, _ in left])
+        self.extra_nums = array("Q", [num for _, num in left])
+        self.recount(palette)
+
+    def _remove_each(self, positions: Sequence[int], palette: Palette) -> None:
+        keys, nums = self.extra_keys, self.extra_nums
+        for at in reversed(positions):
+            mask = palette.masks[self.flags[at]]
+            self.unseen -= not mask & SEEN
+            self.deleted -= bool(mask & DELETED)
+            self.octets -= self.sizes[at]
+            if keys:
+                first = bisect_left(keys, self.uids[at] << _ITEM_SHIFT)
+                end = bisect_left(keys, (self.uids[at] + 1) << _ITEM_SHIFT, first)
+                del keys[first:end], nums[first:end]
+            for name in _COLUMNS:
+                del getattr(self, name)[at]
+
+
+class _Step:
+    """What an edit does to every message that has these flags and whose newest number is of these items."""
+
+    __slots__ = ("bits", "changed", "deleted", "flags", "left", "touched", "unseen")
+
+    def __init__(self, edit: FlagEdit, flags: int, touched: int, palette: Palette) -> None:
+        old = palette.masks[flags]
+        new = old & ~edit.remove | edit.add
+        self.changed = old ^ new
+        self.flags, self.touched = palette.index(new), palette.index(self.changed)
+        self.bits, self.left = bits(self.changed), bits(palette.masks[touched] & ~self.changed)
+        self.unseen = (not new & SEEN) - (not old & SEEN)
+        self.deleted = bool(new & DELETED) - bool(old & DELETED)
+
+
+def _mapped(column: "array[int]", table: dict[int, int]) -> "array[int]":
+    values = set(table.values())
+    if len(values) == 1:
+        return array("I", values) * len(column)
+    return array("I", map(table.__getitem__, column))

@@ -8,7 +8,7 @@ that stand in the blocks of a MailboxState can be rendered this way; `fetching` 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -33,8 +33,8 @@ _FORMATS: Final[dict[str, bytes]] = {
 
 PACKED_ITEMS: Final = frozenset(_FORMATS)
 
-_PLACE = b"\x01"
-"""Stands in a template where the thousands of the sequence number go; no item contains it."""
+_SEQ_PLACE, _UID_PLACE = b"\x01", b"\x02"
+"""Stand in a template where the thousands of the number go; no item contains them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +113,22 @@ def flag_texts(view: SessionView, batch: Batch) -> list[bytes]:
     except KeyError:
         _learn_texts(state, batch.flags)
         told = list(map(texts.__getitem__, batch.flags))
-    recent = view.recent.clamp(batch.uids[0], batch.uids[-1]) if view.recent else NumSet.EMPTY
+    if not view.recent:
+        return told
+    recent = view.recent.clamp(batch.uids[0], batch.uids[-1])
+    if len(recent) == len(batch):
+        marked = {index: _as_recent(texts[index]) for index in set(batch.flags)}
+        return list(map(marked.__getitem__, batch.flags))
     if recent:
         inside = recent.bitmap
-        told = [
-            b"\\Recent " + text if text and uid in inside else b"\\Recent" if uid in inside else text
-            for uid, text in zip(batch.uids, told, strict=True)
+        return [
+            _as_recent(text) if uid in inside else text for uid, text in zip(batch.uids, told, strict=True)
         ]
     return told
+
+
+def _as_recent(text: bytes) -> bytes:
+    return b"\\Recent " + text if text else b"\\Recent"
 
 
 def _learn_texts(state: MailboxState, flags: Iterable[int]) -> None:
@@ -149,15 +157,20 @@ def lines(view: SessionView, batch: Batch, items: Sequence[str]) -> bytes:
     }
     if "FLAGS" in items:
         columns["FLAGS"] = flag_texts(view, batch)
-    filled = [columns[item] for item in items]
-    tail = b"FETCH (%b)\r\n" % b" ".join([_FORMATS[item] for item in items])
-    count = len(batch)
-    seq_nums = batch.seq_nums
-    if isinstance(seq_nums, range) and count >= FETCH_TEMPLATE_MESSAGES_MIN:
-        template = _numbered_lines(tail, seq_nums.start, seq_nums.stop - 1)
+    formats = dict(_FORMATS)
+    count, seq_nums = len(batch), batch.seq_nums
+    if not isinstance(seq_nums, range) or count < FETCH_TEMPLATE_MESSAGES_MIN:
+        filled = [seq_nums, *[columns[item] for item in items]]
+        template = (b"* %d " + _tail(items, formats)) * count
     else:
-        template = (b"* %d " + tail) * count
-        filled.insert(0, seq_nums)
+        uid_offset = None
+        if "UID" in items and batch.uids[-1] - batch.uids[0] == count - 1:
+            # UIDs without a gap run along with the sequence numbers.
+            uid_offset = batch.uids[0] - seq_nums.start
+            formats["UID"] = b"UID " + _UID_PLACE
+            del columns["UID"]
+        filled = [columns[item] for item in items if item in columns]
+        template = _numbered_lines(_tail(items, formats), seq_nums.start, seq_nums.stop - 1, uid_offset)
     width = len(filled)
     if width == 1:
         return template % tuple(filled[0])
@@ -167,26 +180,55 @@ def lines(view: SessionView, batch: Batch, items: Sequence[str]) -> bytes:
     return template % tuple(flat)
 
 
-def _numbered_lines(tail: bytes, first: int, last: int) -> bytes:
-    """Return `* n tail` for each n from first to last: quicker than to spell the numbers one by one."""
-    width, thousand = _thousand_lines(tail)
+def _tail(items: Sequence[str], formats: Mapping[str, bytes]) -> bytes:
+    """Return what follows the sequence number, with a place for each value."""
+    return b"FETCH (%b)\r\n" % b" ".join([formats[item] for item in items])
+
+
+def _numbered_lines(tail: bytes, first: int, last: int, uid_offset: int | None) -> bytes:
+    """
+    Return `* n tail` for each n from first to last: quicker than to spell the numbers one by one.
+
+    Args:
+        tail: with _UID_PLACE where the UID goes, if there is an offset.
+        uid_offset: UID less sequence number, the same in all lines; None to leave the UIDs out.
+
+    """
+    offset = uid_offset or 0
+    width, thousand = _thousand_lines(tail, offset % 1000)
     pieces = []
     while first <= last:
         thousands, rest = divmod(first, 1000)
-        end = min(last, thousands * 1000 + 999)
-        if thousands:
+        uid_thousands, uid_rest = divmod(first + offset, 1000)
+        end = min(last, first + 999 - rest)
+        if uid_offset is not None:
+            end = min(end, first + 999 - uid_rest)
+        if thousands and (uid_thousands or uid_offset is None):
             part = thousand[rest * width : (rest + end - first + 1) * width]
-            pieces.append(part.replace(_PLACE, b"%d" % thousands))
+            part = part.replace(_SEQ_PLACE, b"%d" % thousands)
+            pieces.append(part.replace(_UID_PLACE, b"%d" % uid_thousands))
         else:
-            pieces.append(b"".join([b"* %d %b" % (number, tail) for number in range(first, end + 1)]))
+            # No thousands to put in, and no zeroes before the number.
+            pieces += [
+                b"* %d %b" % (number, tail.replace(_UID_PLACE, b"%d" % (number + offset)))
+                for number in range(first, end + 1)
+            ]
         first = end + 1
     return b"".join(pieces)
 
 
 @lru_cache(maxsize=FETCH_TEMPLATES_CACHED_MAX)
-def _thousand_lines(tail: bytes) -> tuple[int, bytes]:
-    """Return the lines of 000 to 999 behind the mark for the thousands, and the length of each."""
-    made = [b"* %b%03d %b" % (_PLACE, number, tail) for number in range(1000)]
+def _thousand_lines(tail: bytes, uid_offset: int) -> tuple[int, bytes]:
+    """Return the lines of 000 to 999 behind the marks for the thousands, and the length of each."""
+    made = [
+        b"* %b%03d %b"
+        % (
+            _SEQ_PLACE,
+            number,
+            tail.replace(_UID_PLACE, b"%b%03d" % (_UID_PLACE, (number + uid_offset) % 1000)),
+        )
+        for number in range(1000)
+    ]
     return len(made[0]), b"".join(made)
 
 

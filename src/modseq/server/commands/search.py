@@ -114,7 +114,7 @@ class _Found:
 
     """
 
-    numbers: array[int] = field(default_factory=lambda: array("L"))
+    numbers: array[int] = field(default_factory=lambda: array("I"))
     uids: BitMap = field(default_factory=BitMap)
     mod_seq: int = 0
 

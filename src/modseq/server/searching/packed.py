@@ -103,13 +103,18 @@ def _items_at_or_after(
     bit: int, least: int, positions: Iterable[int], chunk: MessageChunk, state: MailboxState
 ) -> list[int]:
     """Return the positions at which one flag has such a mod-sequence; none has a higher one than MODSEQ."""
-    palette = state.palette
+    masks = state.palette.masks
+    at_newest = [mask >> bit & 1 for mask in masks]
+    exists = [(SYSTEM_MASK | mask) >> bit & 1 for mask in masks]
+    uids, touched, flags, created = chunk.uids, chunk.touched, chunk.flags, chunk.created
     if not chunk.extra_keys:
-        at_newest = [mask >> bit & 1 for mask in palette.masks]
-        exists = [(SYSTEM_MASK | mask) >> bit & 1 for mask in palette.masks]
         return [
-            at
-            for at in positions
-            if at_newest[chunk.touched[at]] or (exists[chunk.flags[at]] and chunk.created[at] >= least)
+            at for at in positions if at_newest[touched[at]] or (exists[flags[at]] and created[at] >= least)
         ]
-    return [at for at in positions if (chunk.item_mod_seq(at, bit, palette) or -1) >= least]
+    # An item with a number of its own, else as above.
+    extras = chunk.extras_of(bit)
+    return [
+        at
+        for at in positions
+        if at_newest[touched[at]] or extras.get(uids[at], created[at] if exists[flags[at]] else -1) >= least
+    ]

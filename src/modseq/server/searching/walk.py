@@ -104,6 +104,7 @@ class Walk:
         open_uids = undecided.to_array()
         for first in range(0, len(open_uids), SEARCH_ROWS_MAX):
             matching |= await self._by_rows(open_uids[first : first + SEARCH_ROWS_MAX], known)
+            await asyncio.sleep(0)
         return matching
 
     async def _by_rows(self, uids: Sequence[int], known: Mapping[SearchKey, BitMap]) -> BitMap:
