@@ -82,9 +82,7 @@ class Mailbox:
         named = set(flags) & {*SYSTEM, *self.keywords}
         present = {uid for uid in uids if uid in self.messages}
         missing = set(uids) - present
-        modified = {
-            uid for uid in present if m is not None and self.messages[uid].refuses(mode, named, m)
-        }
+        modified = {uid for uid in present if m is not None and self.messages[uid].refuses(mode, named, m)}
         applied = {
             uid
             for uid in present - modified

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from modseq import limits
 from modseq.core import message as message_module
-from modseq.core import uidindex
+from modseq.core import store_flags, uidindex
 from modseq.core.errors import StorageError
 from modseq.core.mailbox import MailboxState
 from modseq.core.mailbox_operations import INBOX, CreateMailbox, DeleteMailbox, RenameMailbox
@@ -195,7 +195,9 @@ class CoreAgainstModel(RuleBasedStateMachine):
             assert counters.exists == len(box.messages)
             assert counters.recent == sum(uid >= box.recent_from for uid in box.messages)
             assert counters.unseen == sum("\\seen" not in each.flags for each in box.messages.values())
-            unseen = [seq for seq, uid in enumerate(box.messages, 1) if "\\seen" not in box.messages[uid].flags]
+            unseen = [
+                seq for seq, uid in enumerate(box.messages, 1) if "\\seen" not in box.messages[uid].flags
+            ]
             assert state.first_unseen() == (unseen[0] if unseen else None)
 
     @invariant()
@@ -242,6 +244,7 @@ def test_core_is_the_naive_model(block_bits, monkeypatch):
     monkeypatch.setattr(uidindex, "BLOCK_BITS", block_bits)
     monkeypatch.setattr(uidindex, "BLOCK_UIDS", 1 << block_bits)
     monkeypatch.setattr(message_module, "_LOOP_BELOW", 3)
+    monkeypatch.setattr(store_flags, "_FEW", 2)
     monkeypatch.setattr(limits, "HUGE_OPERATION_MESSAGES_MIN", 1)
     monkeypatch.setattr(limits, "KEYWORDS_PER_MAILBOX_MAX", KEYWORDS_MAX)
     monkeypatch.setattr(limits, "MAILBOXES_PER_ACCOUNT_MAX", MAILBOXES_MAX)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pyroaring import BitMap
 
-from modseq.core.change import Change, ChangeSet
+from modseq.core.change import Appended, Change, ChangeSet, FlagEdit
 from modseq.core.flags import SEEN, FlagTable, Palette
 from modseq.core.history import History
 from modseq.core.message import MessageChunk
@@ -89,8 +89,15 @@ class MailboxState:
     def copy(self) -> "MailboxState":
         """Return a state that may be given other values before it is published."""
         other = MailboxState.__new__(MailboxState)
-        for name in MailboxState.__slots__:
-            setattr(other, name, getattr(self, name))
+        other.mailbox_id, other.uid_validity = self.mailbox_id, self.uid_validity
+        other.uid_next, other.mod_seq = self.uid_next, self.mod_seq
+        other.flag_table, other.palette = self.flag_table, self.palette
+        other.chunks = self.chunks
+        other.exists, other.unseen = self.exists, self.unseen
+        other.deleted, other.octets = self.deleted, self.octets
+        other.recent_from, other.horizon = self.recent_from, self.horizon
+        other.history = self.history
+        other._index = self._index  # noqa: SLF001 -- our own kind
         return other
 
     @property
@@ -194,67 +201,74 @@ class MailboxState:
             state.flag_table = self.flag_table.with_keywords(name for _, name in change.keywords)
         if change.appended or change.edits or change.vanished:
             state.chunks = dict(self.chunks)
+        # A state of our own kind, which nobody has seen yet.
         if change.appended:
-            state._fold_appended(change, owned)  # noqa: SLF001 -- a copy of our own kind
+            state._fold_appended(change, owned)  # noqa: SLF001
         for edit in change.edits:
-            for number, chunk in self._editable(state, edit.uids, owned):
-                before = chunk.unseen, chunk.deleted
-                positions = chunk.positions(edit.uids)
-                if positions:
-                    chunk.edit(edit, positions, change.mod_seq, state.palette)
-                    state.unseen += chunk.unseen - before[0]
-                    state.deleted += chunk.deleted - before[1]
-                state.chunks[number] = chunk
+            state._fold_edit(edit, change.mod_seq, owned)  # noqa: SLF001
         if change.vanished:
-            state._fold_vanished(change.vanished, owned)  # noqa: SLF001 -- a copy of our own kind
+            state._fold_vanished(change.vanished, owned)  # noqa: SLF001
         return state
 
-    @staticmethod
-    def _editable(
-        state: "MailboxState", uids: NumSet, owned: dict[int, bool]
-    ) -> Iterator[tuple[int, MessageChunk]]:
-        for number, chunk in list(state.chunks_of(uids)):
-            if number in owned:
-                yield number, chunk
-            else:
-                owned[number] = False
-                yield number, chunk.fork(whole=False)
-
     def _fold_appended(self, change: Change, owned: dict[int, bool]) -> None:
-        by_block: dict[int, list[int]] = {}
-        for at, message in enumerate(change.appended):
-            by_block.setdefault(block_of(message.uid), []).append(at)
-        for number, places in by_block.items():
-            chunk = self.chunks.get(number)
-            if chunk is None:
-                chunk = MessageChunk()
-            elif not owned.get(number, False):
-                chunk = chunk.fork(whole=True)
-            owned[number] = True
+        by_block: dict[int, list[Appended]] = {}
+        for message in change.appended:
+            by_block.setdefault(block_of(message.uid), []).append(message)
+        for number, messages in by_block.items():
+            chunk = self._own(number, owned, whole=True)
             before = chunk.unseen, chunk.deleted, chunk.octets
-            chunk.append((change.appended[at] for at in places), change.mod_seq, self.palette)
-            self.unseen += chunk.unseen - before[0]
-            self.deleted += chunk.deleted - before[1]
-            self.octets += chunk.octets - before[2]
+            chunk.append(messages, change.mod_seq, self.palette)
+            self._count(chunk, before)
             self.chunks[number] = chunk
+            if self._index is not None:
+                self._index = self._index.with_last(number, chunk.uids)
         self.exists += len(change.appended)
         self.uid_next = change.appended[-1].uid + 1
-        self._index = None
+
+    def _fold_edit(self, edit: FlagEdit, mod_seq: int, owned: dict[int, bool]) -> None:
+        for number, published in list(self.chunks_of(edit.uids)):
+            positions = published.positions(edit.uids)
+            if positions:
+                chunk = self._own(number, owned, whole=False)
+                before = chunk.unseen, chunk.deleted, chunk.octets
+                chunk.edit(edit, positions, mod_seq, self.palette)
+                self._count(chunk, before)
+                self.chunks[number] = chunk
 
     def _fold_vanished(self, vanished: NumSet, owned: dict[int, bool]) -> None:
-        for number, chunk in list(self.chunks_of(vanished)):
-            rest = chunk.without(vanished, self.palette)
-            self.exists -= len(chunk) - len(rest)
-            self.unseen -= chunk.unseen - rest.unseen
-            self.deleted -= chunk.deleted - rest.deleted
-            self.octets -= chunk.octets - rest.octets
-            owned[number] = True
-            if len(rest):
-                self.chunks[number] = rest
+        for number, published in list(self.chunks_of(vanished)):
+            positions = published.positions(vanished)
+            if not positions:
+                continue
+            chunk = self._own(number, owned, whole=True)
+            before = chunk.unseen, chunk.deleted, chunk.octets
+            chunk.remove(positions, self.palette)
+            self._count(chunk, before)
+            self.exists -= len(positions)
+            if len(chunk):
+                self.chunks[number] = chunk
             else:
                 del self.chunks[number]
-                owned.pop(number)
+                del owned[number]
         self._index = None
+
+    def _own(self, number: int, owned: dict[int, bool], *, whole: bool) -> MessageChunk:
+        """Return a block that may be changed in place, a copy of the published one if it must be."""
+        chunk = self.chunks.get(number)
+        if chunk is None:
+            chunk, whole = MessageChunk(), True
+        elif number not in owned or (whole and not owned[number]):
+            chunk = chunk.fork(whole=whole)
+        else:
+            return chunk
+        owned[number] = whole
+        return chunk
+
+    def _count(self, chunk: MessageChunk, before: tuple[int, int, int]) -> None:
+        """Take over what a block now counts of unseen and deleted messages and of octets."""
+        self.unseen += chunk.unseen - before[0]
+        self.deleted += chunk.deleted - before[1]
+        self.octets += chunk.octets - before[2]
 
     def changes_since(self, mod_seq: int) -> ChangeSet:
         """Return what happened after ``mod_seq`` and up to this state.
@@ -284,18 +298,22 @@ class MailboxState:
         )
 
     def _from_history(self, mod_seq: int) -> ChangeSet:
-        appeared, changed, vanished = BitMap(), BitMap(), BitMap()
+        came: list[int] = []
+        edited: list[BitMap] = []
+        gone: list[BitMap] = []
         vanished_min = 0
         keywords_added = False
         for change in self.history.after(mod_seq, self.mod_seq):
             if change.appended:
-                appeared.update([message.uid for message in change.appended])
+                came += [message.uid for message in change.appended]
             for edit in change.edits:
-                changed |= edit.uids.bitmap
+                edited.append(edit.uids.bitmap)
             if change.vanished:
-                vanished |= change.vanished.bitmap
+                gone.append(change.vanished.bitmap)
                 vanished_min = vanished_min or change.mod_seq
-            keywords_added = keywords_added or bool(change.keywords)
+            if change.keywords:
+                keywords_added = True
+        appeared, changed, vanished = NumSet(came) if came else NumSet.EMPTY, _union(edited), _union(gone)
         if vanished:
             appeared -= vanished
             changed -= vanished
@@ -304,9 +322,9 @@ class MailboxState:
         return ChangeSet(
             since=mod_seq,
             mod_seq=self.mod_seq,
-            appeared=NumSet(appeared),
-            changed=NumSet(changed),
-            vanished=NumSet(vanished),
+            appeared=appeared,
+            changed=changed,
+            vanished=vanished,
             vanished_mod_seq_min=vanished_min,
             history_complete=mod_seq >= self.horizon,
             keywords_added=keywords_added,
@@ -336,3 +354,10 @@ class MailboxState:
                 appeared.update(came)
         changed -= appeared
         return NumSet(appeared), NumSet(changed)
+
+
+def _union(bitmaps: list[BitMap]) -> NumSet:
+    if not bitmaps:
+        return NumSet.EMPTY
+    # The records are never changed, so one alone is its own union.
+    return NumSet(bitmaps[0] if len(bitmaps) == 1 else BitMap.union(*bitmaps))

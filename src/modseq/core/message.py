@@ -184,6 +184,14 @@ class MessageChunk:
             if key & _BIT_MASK == bit
         }
 
+    def uids_of_extras(self, mask: int, mod_seq: int) -> set[int]:
+        """Return the UIDs where one of these flags has such a number, above ``mod_seq``."""
+        return {
+            key >> _ITEM_SHIFT
+            for key, num in zip(self.extra_keys, self.extra_nums, strict=True)
+            if num > mod_seq and mask >> (key & _BIT_MASK) & 1
+        }
+
     def append(self, messages: Iterable[Appended], mod_seq: int, palette: Palette) -> None:
         """Add messages with UIDs above all that are here."""
         for message in messages:
@@ -200,8 +208,10 @@ class MessageChunk:
 
     def edit(self, edit: FlagEdit, positions: Sequence[int], mod_seq: int, palette: Palette) -> None:
         """Change the flags of the messages at these positions; all of them do change."""
-        if len(positions) < len(self.uids) or len(positions) < _LOOP_BELOW or not self._edit_all(
-            edit, mod_seq, palette
+        if (
+            len(positions) < len(self.uids)
+            or len(positions) < _LOOP_BELOW
+            or not self._edit_all(edit, mod_seq, palette)
         ):
             self._edit_each(edit, positions, mod_seq, palette)
         self.newest_max = mod_seq

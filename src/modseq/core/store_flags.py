@@ -4,7 +4,7 @@ RFC: 3501 section 6.4.6
 RFC: 7162 section 3.1.3, 3.1.11, 3.1.12
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,6 +21,9 @@ from modseq.core.message import MessageChunk
 from modseq.core.numset import NumSet
 
 Mode = Literal["+", "-", "="]
+
+_FEW = 16
+"""Fewer messages of a block than these are judged item by item: tables would cost more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class StoreFlags:
     unchanged_since: int | None = None
     all_or_none: bool = False
     missing_refuses: bool = False
-    _decisions: Decisions[tuple[NumSet, NumSet]] = field(default_factory=Decisions, repr=False)
+    _decisions: Decisions[tuple[BitMap, BitMap]] = field(default_factory=Decisions, repr=False)
 
     def mailbox_ids(self) -> Sequence[int]:
         """Return the mailbox."""
@@ -96,8 +99,8 @@ class StoreFlags:
             decided = self._decisions.find(number, chunk)
             if decided is None:
                 decided = condition.decide(chunk, self.uids)
-            applied |= decided[0].bitmap
-            modified |= decided[1].bitmap
+            applied |= decided[0]
+            modified |= decided[1]
         present = self._present(state)
         missing = self.uids - present if len(present) != len(self.uids) else NumSet.EMPTY
         if self.all_or_none and (modified or (self.missing_refuses and missing)):
@@ -141,21 +144,14 @@ class _Condition:
     unchanged_since: int | None
     palette: Palette
 
-    def decide(self, chunk: MessageChunk, uids: NumSet) -> tuple[NumSet, NumSet]:
+    def decide(self, chunk: MessageChunk, uids: NumSet) -> tuple[BitMap, BitMap]:
         """Return the UIDs of a block that change, and those that are refused."""
         positions = chunk.positions(uids)
-        if not positions:
-            return NumSet.EMPTY, NumSet.EMPTY
-        modified: list[int] = []
-        m = self.unchanged_since
-        if m is not None and (m == 0 or chunk.newest_max > m):
-            refused = self._refused_at_zero if m == 0 else self._refused
-            passed: list[int] = []
-            for at in positions:
-                (modified if refused(chunk, at) else passed).append(at)
-            positions = passed
-        applied = self._changing(chunk, positions)
-        return NumSet(applied), NumSet(BitMap([chunk.uids[at] for at in modified]))
+        modified = self._refused(chunk, positions)
+        if modified:
+            refused = set(modified)
+            positions = [at for at in positions if at not in refused]
+        return self._changing(chunk, positions), BitMap([chunk.uids[at] for at in modified])
 
     def _changing(self, chunk: MessageChunk, positions: Sequence[int]) -> BitMap:
         """Return the UIDs at these positions whose flags this STORE makes different."""
@@ -170,21 +166,50 @@ class _Condition:
         mask = self.palette.masks[index]
         return mask & ~self.remove | self.add != mask
 
-    def _refused_at_zero(self, chunk: MessageChunk, at: int) -> bool:
-        mask = self.palette.masks[chunk.flags[at]]
-        return self.remove == ALL_FLAGS or bool(self.named & (SYSTEM_MASK | mask))
-
-    def _refused(self, chunk: MessageChunk, at: int) -> bool:
-        m = self.unchanged_since or 0
-        if chunk.newest[at] <= m:
-            return False
+    def _refused(self, chunk: MessageChunk, positions: Sequence[int]) -> Sequence[int]:
+        """Return the positions at which the condition fails."""
+        m = self.unchanged_since
+        if m is None or not positions or (m > 0 and chunk.newest_max <= m):
+            return ()
         if self.remove == ALL_FLAGS:
-            return True
-        masks = self.palette.masks
-        if masks[chunk.touched[at]] & self.named:
-            return True
-        if chunk.created[at] > m and self.named & (SYSTEM_MASK | masks[chunk.flags[at]]):
-            return True
-        if not chunk.extra_keys:
-            return False
+            return positions if m == 0 else [at for at in positions if chunk.newest[at] > m]
+        if m == 0:
+            existing = self._indexes(chunk.flags, positions, self._exists)
+            return [at for at in positions if chunk.flags[at] in existing]
+        newest = chunk.newest
+        newer = [at for at in positions if newest[at] > m]
+        return self._newer_items(chunk, newer, m) if newer else newer
+
+    def _newer_items(self, chunk: MessageChunk, newer: Sequence[int], m: int) -> Sequence[int]:
+        """Return those of these positions, where something is newer than ``m``, where a named item is."""
+        if len(newer) < _FEW:
+            return [at for at in newer if self._has_newer_item(chunk, at, m)]
+        uids, flags, touched, created = chunk.uids, chunk.flags, chunk.touched, chunk.created
+        at_newest = self._indexes(touched, newer, self._names_some_of)
+        at_created = self._indexes(flags, newer, self._exists)
+        extras = chunk.uids_of_extras(self.named, m) if chunk.extra_keys else set()
+        return [
+            at
+            for at in newer
+            if touched[at] in at_newest
+            or (created[at] > m and flags[at] in at_created)
+            or (extras and uids[at] in extras)
+        ]
+
+    def _has_newer_item(self, chunk: MessageChunk, at: int, m: int) -> bool:
         return any((chunk.item_mod_seq(at, bit, self.palette) or 0) > m for bit in bits(self.named))
+
+    def _indexes(
+        self, column: Sequence[int], positions: Sequence[int], holds: Callable[[int], bool]
+    ) -> set[int]:
+        """Return the palette numbers of a column, at these positions, of whose masks something holds."""
+        masks = self.palette.masks
+        used = set(column) if len(positions) == len(column) else {column[at] for at in positions}
+        return {index for index in used if holds(masks[index])}
+
+    def _names_some_of(self, mask: int) -> bool:
+        return bool(self.named & mask)
+
+    def _exists(self, mask: int) -> bool:
+        """True when a named item exists on a message with these flags: system flags always do."""
+        return bool(self.named & (SYSTEM_MASK | mask))
