@@ -88,7 +88,7 @@ class Client(asyncio.Protocol):
 @contextlib.asynccontextmanager
 async def server(folder: Path) -> AsyncIterator[tuple[str, int, int]]:
     """Start a server on an empty store; yield host, port and process id."""
-    program = [sys.executable, "-m", "modseq.cli.main"]
+    program = [sys.executable, "-m", "modseq"]
     data = folder / "data"
     subprocess.run([*program, "user", "add", USER, "--data", data, "--password-stdin"], input=PASSWORD + "\n", text=True, check=True, stdout=subprocess.DEVNULL)
     ready = folder / "ready.json"
@@ -99,9 +99,8 @@ async def server(folder: Path) -> AsyncIterator[tuple[str, int, int]]:
                 raise SystemExit("the server did not start")
             await asyncio.sleep(0.05)
         told = json.loads(ready.read_text())
-        address = next(each["address"] for each in told["listeners"] if each["name"] == "imap")
-        host, port = address.rsplit(":", 1)
-        yield host, int(port), process.pid
+        imap = next(each for each in told["listeners"] if each["protocol"] == "imap")
+        yield imap["host"], imap["port"], process.pid
     finally:
         process.terminate()
         process.wait(20)

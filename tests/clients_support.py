@@ -35,7 +35,7 @@ class Served:
 
     def modseq(self, *words: object, stdin: str | None = None) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "modseq.cli.main", *map(str, words)],
+            [sys.executable, "-m", "modseq", *map(str, words)],
             input=stdin,
             text=True,
             capture_output=True,

@@ -20,7 +20,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         served.modseq("user", "add", user, "--data", data, "--password-stdin", stdin=PASSWORD + "\n")
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "modseq.cli.main", "serve", "--data", str(data)),
+            *(sys.executable, "-m", "modseq", "serve", "--data", str(data)),
             *("--imap", "127.0.0.1:0", "--allow-plaintext", "--ready-file", str(ready)),
         ],
         stdout=subprocess.DEVNULL,
@@ -32,8 +32,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
             assert time.monotonic() < until, "the server is not ready"
             time.sleep(0.05)
         listeners = json.loads(ready.read_text())["listeners"]
-        address = next(each["address"] for each in listeners if each["name"] == "imap")
-        served.port = int(address.rsplit(":", 1)[1])
+        served.port = next(each["port"] for each in listeners if each["protocol"] == "imap")
         yield served
     finally:
         process.terminate()

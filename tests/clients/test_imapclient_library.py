@@ -22,7 +22,7 @@ def test_two_sessions_see_each_other(served, mails):
             one.delete_messages([7])
             one.expunge()
             two.noop()
-            changed = two.fetch("1:*", ["FLAGS"], [f"CHANGEDSINCE {before}"])
+            changed = two.fetch(two.search("ALL"), ["FLAGS"], [f"CHANGEDSINCE {before}"])
             assert sorted(changed) == [3, 5]
             assert b"$Work" in changed[3][b"FLAGS"]
             assert two.search(["UNSEEN"]) == [n for n in range(1, 21) if n not in (3, 5, 7)]

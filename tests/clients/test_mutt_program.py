@@ -17,6 +17,7 @@ def run_mutt(program, served, folder, push):
     settings.write_text(
         f"set imap_user=ann\nset imap_pass='{PASSWORD}'\nset ssl_starttls=no\nset ssl_force_tls=no\n"
         f"set header_cache={folder}/cache\nset imap_condstore=yes\nset imap_qresync=yes\n"
+        f"set folder={folder}\nset spoolfile=imap://{served.host}:{served.port}/INBOX\nset record=\nset wait_key=no\n"
         "set quit=yes\nset delete=yes\nset mail_check=1\nset abort_nosubject=no\n"
         f"push '{push}'\n"
     )
