@@ -114,7 +114,7 @@ class SegmentWriter:
             next_segment: no segment below this number may be made.
 
         Raises:
-            OSError: nothing of it counts; the segment is not continued.
+            OSError: nothing of it counts.
         """
         return self.append_stored(
             [(email_id, *_record(email_id, data, compress=self._compress)) for email_id, data in bodies],
@@ -144,8 +144,8 @@ class SegmentWriter:
             self._disk.write(self._fd, buffers, self._end)
             self._disk.sync(self._fd)
         except OSError:
-            # After a failed sync the kernel holds pages for clean that are not on the disk: what is
-            # written after them could be taken for durable. Another segment has no such past.
+            # After a failed sync the kernel holds pages for clean that are not on the disk. They belong to
+            # this batch alone: opened again, the segment goes on behind them, wherever the file now ends.
             self.close()
             raise
         self._end = end

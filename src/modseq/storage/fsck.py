@@ -80,7 +80,7 @@ async def check(account: Account, *, bodies: bool = True) -> list[Problem]:
             problems += check_history(state, await account.changes_since(meta.mailbox_id, 0), where)
             problems += check_agreement(state, where)
             problems += await _check_rows(account, state, where, seen if bodies else None)
-        except StorageError as error:
+        except (StorageError, LookupError) as error:
             problems.append(Problem("readable", where, str(error)))
     return problems
 

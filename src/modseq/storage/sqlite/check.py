@@ -111,10 +111,10 @@ def _check_mailbox(connection: apsw.Connection, row: MailboxRow) -> Iterator[Pro
     yield from _check_expunges(connection, row, where)
     try:
         state = load_mailbox(connection, row.mailbox_id)
-    except (StorageError, ValueError, LookupError) as error:
+        yield from check_state(state, where)
+    except (StorageError, LookupError) as error:
         yield Problem("chunks", where, f"the mailbox cannot be loaded: {error}")
         return
-    yield from check_state(state, where)
     counters = row.counters
     if state.counters != counters:
         yield Problem("counters", where, f"told {counters}, but {state.counters} are there")
@@ -138,7 +138,7 @@ def _check_log(
             expected = mod_seq
         try:
             changes.append(decode_change(mod_seq, record))
-        except ValueError as error:
+        except StorageError as error:
             yield Problem("log", where, str(error))
     if expected != row.mod_seq:
         yield Problem("log", where, f"the records end at {expected}, the mailbox is at {row.mod_seq}")
@@ -162,7 +162,7 @@ def _check_chunks(connection: apsw.Connection, row: MailboxRow, where: str) -> I
             continue
         try:
             chunk = decode_chunk(core or b"", items, None)
-        except ValueError as error:
+        except StorageError as error:
             yield Problem("chunks", place, str(error))
             continue
         if (len(chunk), chunk.uids[-1] if chunk else 0) != (exists, last_uid):
@@ -204,7 +204,7 @@ def _check_expunges(connection: apsw.Connection, row: MailboxRow, where: str) ->
         place = f"{where}, expunges up to {last}"
         try:
             mod_seqs, uids = decode_pairs(count, pairs)
-        except ValueError as error:
+        except StorageError as error:
             yield Problem("expunge-blocks", place, str(error))
             continue
         if not mod_seqs or (mod_seqs[0], mod_seqs[-1], uids[-1]) != (first, last, uid_last):

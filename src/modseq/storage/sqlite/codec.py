@@ -15,6 +15,7 @@ import msgspec
 import zstandard
 
 from modseq.core.change import AnnotationEdit, Appended, Change, FlagEdit
+from modseq.core.errors import StorageFailed
 from modseq.core.ids import UserId
 from modseq.core.message import MessageChunk
 from modseq.core.numset import NumSet
@@ -53,7 +54,7 @@ def decode_change(mod_seq: int, record: bytes) -> Change:
     """Read a log record.
 
     Raises:
-        ValueError: the record is damaged.
+        StorageFailed: the record is damaged.
     """
     try:
         appended, edits, vanished, keywords, annotations = _decode(record)
@@ -71,7 +72,7 @@ def decode_change(mod_seq: int, record: bytes) -> Change:
             else (),
         )
     except (msgspec.DecodeError, TypeError, ValueError, IndexError) as error:
-        raise ValueError(f"The log record of mod-sequence {mod_seq} is damaged.") from error
+        raise StorageFailed(f"The log record of mod-sequence {mod_seq} is damaged.") from error
 
 
 def _set_out(numbers: NumSet) -> _Set:
@@ -185,11 +186,11 @@ def decode_chunk(core: bytes, items: bytes, numbers: Sequence[int] | None) -> Me
         numbers: for each stored palette number the process's; None when they are the same.
 
     Raises:
-        ValueError: the lengths do not fit together.
+        StorageFailed: the lengths do not fit together.
     """
     chunk = MessageChunk()
     if len(core) % 16 or len(items) < 8:
-        raise ValueError("A chunk is damaged.")
+        raise StorageFailed("A chunk is damaged.")
     count = len(core) // 16
     view = memoryview(core)
     chunk.created = _array("Q", view[: 8 * count])
@@ -207,11 +208,11 @@ def decode_chunk(core: bytes, items: bytes, numbers: Sequence[int] | None) -> Me
     else:
         chunk.touched = array("I", bytes(4 * count))
     if len(view) % 16:
-        raise ValueError("A chunk is damaged.")
+        raise StorageFailed("A chunk is damaged.")
     half = len(view) // 2
     chunk.extra_keys, chunk.extra_nums = _array("Q", view[:half]), _array("Q", view[half:])
     if not len(chunk.flags) == len(chunk.newest) == len(chunk.touched) == count:
-        raise ValueError("A chunk is damaged.")
+        raise StorageFailed("A chunk is damaged.")
     if numbers is not None:
         chunk.flags = array("I", map(numbers.__getitem__, chunk.flags))
         chunk.touched = array("I", map(numbers.__getitem__, chunk.touched))
@@ -227,12 +228,12 @@ def decode_pairs(count: int, block: bytes) -> tuple[array[int], array[int]]:
     """Read a block of the expunge history.
 
     Raises:
-        ValueError: the block is damaged.
+        StorageFailed: the block is damaged.
     """
     try:
         data = zstandard.ZstdDecompressor().decompress(block, max_output_size=12 * count)
     except zstandard.ZstdError as error:
-        raise ValueError("A block of the expunge history is damaged.") from error
+        raise StorageFailed("A block of the expunge history is damaged.") from error
     if len(data) != 12 * count:
-        raise ValueError("A block of the expunge history is damaged.")
+        raise StorageFailed("A block of the expunge history is damaged.")
     return _array("Q", data[: 8 * count]), _array("I", data[8 * count :])

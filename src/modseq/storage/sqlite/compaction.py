@@ -153,10 +153,11 @@ def _move_some(files: AccountFiles, number: int) -> bool:
     if release is None:
         return False
     try:
-        rows = files.writer.execute(
+        # All rows at once: a statement left half-way would keep the connection in the past.
+        rows: list[tuple[int, int, int, int]] = files.writer.execute(  # type: ignore[assignment]
             "SELECT email_id, segment, offset, stored_length FROM content WHERE segment = ? ORDER BY offset",
             (number,),
-        )
+        ).fetchall()
         records, taken = [], 0
         reader = SegmentReader(directory)
         try:

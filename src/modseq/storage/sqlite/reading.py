@@ -272,11 +272,8 @@ def load_mailbox(
     state.palette = Palette() if palette is None else palette
     state.mod_seq = row.folded_mod_seq
     state.history = History(floor=row.folded_mod_seq)
-    try:
-        ahead = _load_chunks(connection, state)
-        changes = [decode_change(*each) for each in connection.execute(_LOG, (mailbox_id, state.mod_seq))]
-    except ValueError as error:
-        raise StorageFailed(str(error)) from error
+    ahead = _load_chunks(connection, state)
+    changes = [decode_change(*each) for each in connection.execute(_LOG, (mailbox_id, state.mod_seq))]
     state.flag_table = _folded_keywords(connection, mailbox_id, changes)
     if ahead:
         changes_left = [without_blocks(change, ahead) for change in changes]
