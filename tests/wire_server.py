@@ -26,7 +26,8 @@ from modseq.storage.sqlite.store import SqliteStore
 from wire_client import PASSWORD, USER, Client, Ledger
 
 START_SECONDS_MAX = 30.0
-CHEAP = {"password_passes": 1, "password_memory_kib": 8, "password_lanes": 1}
+_MODSEQ = (sys.executable, "-m", "modseq")
+_CHEAP = {"password_passes": 1, "password_memory_kib": 8, "password_lanes": 1}
 
 
 class Running:
@@ -45,6 +46,7 @@ class Running:
         self._config = place / "modseq.toml"
         self._log = place / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._compaction: subprocess.Popen[bytes] | None = None
         chosen = {
             "data": str(self.data),
             "imap": ["127.0.0.1:0"],
@@ -52,7 +54,7 @@ class Running:
             "ready_file": str(self._ready),
             "allow_plaintext": True,
             "workers": workers,
-            **CHEAP,
+            **_CHEAP,
             **settings,
         }
         self._config.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in chosen.items()))
@@ -87,7 +89,7 @@ class Running:
         self._ready.unlink(missing_ok=True)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, *_program(), str(self._config)],
+                [*_MODSEQ, "serve", "--config", str(self._config)],
                 stdout=log,
                 stderr=log,
                 # A group of its own, so that one signal reaches all its processes at the same moment.
@@ -107,6 +109,10 @@ class Running:
 
     def kill(self) -> None:
         """Kill every process of the server, without warning."""
+        if self._compaction is not None:
+            self._compaction.kill()
+            self._compaction.wait(20)
+            self._compaction = None
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -134,7 +140,7 @@ class Running:
         raise AssertionError(f"worker {worker} is never met")
 
     def problems(self) -> list[str]:
-        """Return what `modseq admin check` would find."""
+        """Return what is wrong with the store; the server may run or not."""
 
         async def look() -> list[str]:
             async with SqliteStore(self.data) as store:
@@ -143,24 +149,15 @@ class Running:
 
         return asyncio.run(look())
 
+    def admin(self, *words: str) -> str:
+        """Run `modseq admin`, which must find everything in order; return what it says."""
+        command = [*_MODSEQ, "admin", *words, "--data", str(self.data)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
-def _program() -> list[str]:
-    import importlib.util
-
-    if importlib.util.find_spec("modseq.cli.NOTYET") is not None:
-        return ["-m", "modseq.cli.main", "serve", "--config"]
-    return [
-        "-c",
-        """
-import sys
-from pathlib import Path
-from modseq.server import supervisor
-from modseq.server.settings import read_settings
-from modseq.storage.sqlite.store import SqliteStore
-async def open_store(s):
-    store = SqliteStore(s.data, wakeups=s.wakeups)
-    await store.start()
-    return store
-sys.exit(supervisor.serve(read_settings(Path(sys.argv[1]), {}), open_store))
-""",
-    ]
+    def start_compaction(self) -> None:
+        """Begin to compact the store in a process that `kill` kills with the server's."""
+        command = [*_MODSEQ, "admin", "compact", "--all", "--data", str(self.data)]
+        with self._log.open("ab") as log:
+            self._compaction = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
