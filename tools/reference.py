@@ -86,7 +86,6 @@ def settings() -> str:
 def _fields(kind: type, prefix: str) -> Iterator[tuple[str, str, str]]:
     import msgspec
 
-    texts = dict(_documented(Path(sys.modules[kind.__module__].__file__ or ""), kind.__name__))
     for field in msgspec.structs.fields(kind):
         inner = field.type
         if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
@@ -96,7 +95,8 @@ def _fields(kind: type, prefix: str) -> Iterator[tuple[str, str, str]]:
         if default is msgspec.NODEFAULT and field.default_factory is not msgspec.NODEFAULT:
             default = field.default_factory()
         shown = "required" if default is msgspec.NODEFAULT else f"`{_toml(default)}`"
-        yield prefix + field.encode_name, shown, texts.get(field.name, "")
+        (meta,) = (each for each in inner.__metadata__ if isinstance(each, msgspec.Meta))
+        yield prefix + field.encode_name, shown, meta.description or ""
 
 
 def _toml(value: object) -> str:
@@ -143,10 +143,10 @@ def _documented(path: Path, of: str | None) -> Iterator[tuple[str, str]]:
 
 
 def command_line() -> str:
-    from modseq.cli.main import cli
+    from modseq.cli.main import program
 
     parts = [MADE + "# Command line\n"]
-    parts.extend(_command(cli, "modseq", None))
+    parts.extend(_command(program, "modseq", None))
     return "\n".join(parts)
 
 

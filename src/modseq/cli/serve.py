@@ -11,6 +11,7 @@ from modseq.cli.output import fail, say
 from modseq.server import supervisor
 from modseq.server.settings import Settings, SettingsError, read_settings
 from modseq.storage.base import Store
+from modseq.storage.sqlite import files
 from modseq.storage.sqlite.store import SqliteStore
 
 DEFAULT_IMAP = "127.0.0.1:1143"
@@ -18,7 +19,12 @@ DEFAULT_IMAP = "127.0.0.1:1143"
 
 async def open_store(settings: Settings) -> Store:
     """Open the embedded store that the settings name."""
-    store = SqliteStore(settings.data, wakeups=settings.wakeups)
+    kept = files.Settings(
+        compress_bodies=settings.compress_bodies,
+        expunges_kept_max=settings.expunges_kept_max,
+        expunges_kept_seconds_max=settings.expunges_kept_seconds_max,
+    )
+    store = SqliteStore(settings.data, wakeups=settings.wakeups, sync=settings.sync, settings=kept)
     await store.start()
     return store
 

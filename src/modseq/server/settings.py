@@ -67,6 +67,28 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             "their next command or within a second; nothing else changes."
         ),
     ] = True
+    sync: Annotated[
+        Literal["full", "off"],
+        Meta(
+            description='`"full"`: what is confirmed survives a power cut. `"off"`: nothing is synced; after a '
+            "power cut confirmed changes may be missing and their numbers be given again, so that clients "
+            "miss changes for ever. For imports that can be repeated, and for tests."
+        ),
+    ] = "full"
+    compress_bodies: Annotated[
+        bool, Meta(description="Squeeze message bodies by zstd where that makes them smaller.")
+    ] = False
+    expunges_kept_max: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(
+            description="How many expunged UIDs of a mailbox are remembered; unset for all. Clients that come "
+            "back from before are told everything that is missing, which costs more.",
+        ),
+    ] = None
+    expunges_kept_seconds_max: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="How long expunged UIDs are remembered; unset for ever."),
+    ] = None
     ready_file: Annotated[
         str, Meta(description="A file into which the real addresses are written, as JSON, once they serve.")
     ] = ""
