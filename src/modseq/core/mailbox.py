@@ -299,21 +299,21 @@ class MailboxState:
 
     def _from_history(self, mod_seq: int) -> ChangeSet:
         came: list[int] = []
-        edited: list[BitMap] = []
-        gone: list[BitMap] = []
+        edited: list[NumSet] = []
+        gone: list[NumSet] = []
         vanished_min = 0
         keywords_added = False
         for change in self.history.after(mod_seq, self.mod_seq):
             if change.appended:
                 came += [message.uid for message in change.appended]
-            for edit in change.edits:
-                edited.append(edit.uids.bitmap)
+            edited += [edit.uids for edit in change.edits]
             if change.vanished:
-                gone.append(change.vanished.bitmap)
+                gone.append(change.vanished)
                 vanished_min = vanished_min or change.mod_seq
             if change.keywords:
                 keywords_added = True
-        appeared, changed, vanished = NumSet(came) if came else NumSet.EMPTY, _union(edited), _union(gone)
+        appeared = NumSet(came) if came else NumSet.EMPTY
+        changed, vanished = NumSet.union(edited), NumSet.union(gone)
         if vanished:
             appeared -= vanished
             changed -= vanished
@@ -354,10 +354,3 @@ class MailboxState:
                 appeared.update(came)
         changed -= appeared
         return NumSet(appeared), NumSet(changed)
-
-
-def _union(bitmaps: list[BitMap]) -> NumSet:
-    if not bitmaps:
-        return NumSet.EMPTY
-    # The records are never changed, so one alone is its own union.
-    return NumSet(bitmaps[0] if len(bitmaps) == 1 else BitMap.union(*bitmaps))

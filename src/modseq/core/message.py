@@ -208,35 +208,44 @@ class MessageChunk:
 
     def edit(self, edit: FlagEdit, positions: Sequence[int], mod_seq: int, palette: Palette) -> None:
         """Change the flags of the messages at these positions; all of them do change."""
-        if (
-            len(positions) < len(self.uids)
-            or len(positions) < _LOOP_BELOW
-            or not self._edit_all(edit, mod_seq, palette)
-        ):
+        if len(positions) == len(self.uids) >= _LOOP_BELOW:
+            self._edit_all(edit, mod_seq, palette)
+        else:
             self._edit_each(edit, positions, mod_seq, palette)
         self.newest_max = mod_seq
 
-    def _edit_all(self, edit: FlagEdit, mod_seq: int, palette: Palette) -> bool:
-        """Change the flags of a whole block by tables; False when items would keep numbers of their own."""
-        if self.extra_keys:
-            return False
+    def _edit_all(self, edit: FlagEdit, mod_seq: int, palette: Palette) -> None:
+        """Change the flags of every message of the block, by tables."""
         counts = Counter(self.flags)
         steps = {old: _Step(edit, old, 0, palette) for old in counts}
-        if any(self.touched):
-            masks = palette.masks
-            met = set(zip(self.touched, self.flags, strict=True))
-            if any(masks[touched] & ~steps[old].changed for touched, old in met):
-                return False
+        if self.extra_keys or any(self.touched):
+            self._move_items(steps, palette)
         self.unseen += sum(steps[old].unseen * count for old, count in counts.items())
         self.deleted += sum(steps[old].deleted * count for old, count in counts.items())
         self.touched = _mapped(self.flags, {old: step.touched for old, step in steps.items()})
         self.flags = _mapped(self.flags, {old: step.flags for old, step in steps.items()})
         self.newest = array("Q", (mod_seq,)) * len(self.flags)
-        return True
+
+    def _move_items(self, steps: "dict[int, _Step]", palette: Palette) -> None:
+        """Put items that keep a message's old newest number on the list, take off it those that change."""
+        masks = palette.masks
+        met = set(zip(self.touched, self.flags, strict=True))
+        left = {pair: bits(masks[pair[0]] & ~steps[pair[1]].changed) for pair in met}
+        added = []
+        if any(left.values()):
+            rows = zip(self.uids, self.newest, zip(self.touched, self.flags, strict=True), strict=True)
+            added = [(uid << _ITEM_SHIFT | bit, num) for uid, num, pair in rows for bit in left[pair]]
+        removed = set()
+        for key in self.extra_keys:
+            step = steps[self.flags[bisect_left(self.uids, key >> _ITEM_SHIFT)]]
+            if step.changed >> (key & _BIT_MASK) & 1:
+                removed.add(key)
+        if added or removed:
+            self._update_extras(added, removed)
 
     def _edit_each(self, edit: FlagEdit, positions: Sequence[int], mod_seq: int, palette: Palette) -> None:
         uids, flags, touched, newest = self.uids, self.flags, self.touched, self.newest
-        added_keys, added_nums = array("Q"), array("Q")
+        added: list[tuple[int, int]] = []
         removed: set[int] = set()
         steps: dict[tuple[int, int], _Step] = {}
         has_extras = bool(self.extra_keys)
@@ -249,9 +258,7 @@ class MessageChunk:
             if step.left:
                 # Items that stood at the old newest number keep it, now that newest moves on.
                 key, num = uids[at] << _ITEM_SHIFT, newest[at]
-                for bit in step.left:
-                    added_keys.append(key | bit)
-                    added_nums.append(num)
+                added += [(key | bit, num) for bit in step.left]
             if has_extras:
                 key = uids[at] << _ITEM_SHIFT
                 removed.update([key | bit for bit in step.bits])
@@ -259,29 +266,26 @@ class MessageChunk:
             newest[at] = mod_seq
             self.unseen += step.unseen
             self.deleted += step.deleted
-        if added_keys or removed:
-            self._update_extras(added_keys, added_nums, removed)
+        if added or removed:
+            self._update_extras(added, removed)
 
-    def _update_extras(self, added_keys: "array[int]", added_nums: "array[int]", removed: set[int]) -> None:
-        """Take items off the list and put others, ascending and not in it, on it."""
-        if len(added_keys) + len(removed) <= _LOOP_BELOW:
+    def _update_extras(self, added: list[tuple[int, int]], removed: set[int]) -> None:
+        """Take items off the list and put others, which are not in it, on it."""
+        if len(added) + len(removed) <= _LOOP_BELOW:
             keys, nums = self.extra_keys, self.extra_nums
             for key in removed:
                 place = bisect_left(keys, key)
                 if place < len(keys) and keys[place] == key:
                     del keys[place], nums[place]
-            for key, num in zip(added_keys, added_nums, strict=True):
+            for key, num in added:
                 place = bisect_left(keys, key)
                 keys.insert(place, key)
                 nums.insert(place, num)
             return
-        if not self.extra_keys:
-            self.extra_keys, self.extra_nums = added_keys, added_nums
-            return
         merged = dict(zip(self.extra_keys, self.extra_nums, strict=True))
         for key in removed:
             merged.pop(key, None)
-        merged.update(zip(added_keys, added_nums, strict=True))
+        merged.update(added)
         self.extra_keys = array("Q", sorted(merged))
         self.extra_nums = array("Q", map(merged.__getitem__, self.extra_keys))
 

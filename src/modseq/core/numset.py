@@ -1,7 +1,7 @@
 """Sets of message numbers or UIDs, compressed."""
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import ClassVar
 
@@ -36,6 +36,19 @@ class NumSet:
     def single(cls, number: int) -> "NumSet":
         """Make the set of one number."""
         return cls(BitMap((number,)))
+
+    @classmethod
+    def union(cls, sets: "Sequence[NumSet]") -> "NumSet":
+        """Return the numbers that stand in any of these sets."""
+        if not sets:
+            return NumSet.EMPTY
+        if len(sets) == 1:
+            return sets[0]
+        # Most sets hold one message: a list of numbers takes half the time of a union of bitmaps.
+        bitmaps = [each.bitmap for each in sets]
+        wide = [bitmap for bitmap in bitmaps if len(bitmap) > 1]
+        numbers = BitMap([bitmap.min() for bitmap in bitmaps if len(bitmap) == 1])
+        return cls(BitMap.union(numbers, *wide) if wide else numbers)
 
     def ranges(self) -> Iterator[tuple[int, int]]:
         """Yield the maximal closed ranges in ascending order."""

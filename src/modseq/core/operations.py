@@ -142,10 +142,12 @@ class Expunge:
         return ExpungeOutcome(mod_seq, vanished)
 
     def _deleted(self, state: MailboxState, chunk: MessageChunk) -> NumSet:
-        masks = state.palette.masks
-        deleted = {index for index in set(chunk.flags) if masks[index] & DELETED}
-        found = NumSet([uid for uid, index in zip(chunk.uids, chunk.flags, strict=True) if index in deleted])
-        return found if self.uids is None else found & self.uids
+        masks, flags, uids = state.palette.masks, chunk.flags, chunk.uids
+        if self.uids is not None:
+            positions = chunk.positions(self.uids)
+            return NumSet([uids[at] for at in positions if masks[flags[at]] & DELETED])
+        deleted = {index for index in set(flags) if masks[index] & DELETED}
+        return NumSet([uid for uid, index in zip(uids, flags, strict=True) if index in deleted])
 
 
 @dataclass(slots=True)

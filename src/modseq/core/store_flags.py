@@ -70,7 +70,7 @@ class StoreFlags:
     unchanged_since: int | None = None
     all_or_none: bool = False
     missing_refuses: bool = False
-    _decisions: Decisions[tuple[BitMap, BitMap]] = field(default_factory=Decisions, repr=False)
+    _decisions: Decisions[tuple[NumSet, NumSet]] = field(default_factory=Decisions, repr=False)
 
     def mailbox_ids(self) -> Sequence[int]:
         """Return the mailbox."""
@@ -93,32 +93,30 @@ class StoreFlags:
         state = draft.mailbox(self.mailbox_id)
         known = state.flag_table
         table = self._table(known)
-        applied, modified = BitMap(), BitMap()
         condition = self._condition(table, state.palette)
-        for number, chunk in state.chunks_of(self.uids):
-            decided = self._decisions.find(number, chunk)
-            if decided is None:
-                decided = condition.decide(chunk, self.uids)
-            applied |= decided[0]
-            modified |= decided[1]
+        decided = [
+            self._decisions.find(number, chunk) or condition.decide(chunk, self.uids)
+            for number, chunk in state.chunks_of(self.uids)
+        ]
+        applied = NumSet.union([changed for changed, _ in decided])
+        modified = NumSet.union([refused for _, refused in decided])
         present = self._present(state)
         missing = self.uids - present if len(present) != len(self.uids) else NumSet.EMPTY
         if self.all_or_none and (modified or (self.missing_refuses and missing)):
-            return StoreOutcome(state.mod_seq, present, NumSet.EMPTY, NumSet(modified), missing, refused=True)
+            return StoreOutcome(state.mod_seq, present, NumSet.EMPTY, modified, missing, refused=True)
         if not applied:
-            return StoreOutcome(state.mod_seq, present, NumSet.EMPTY, NumSet(modified), missing)
+            return StoreOutcome(state.mod_seq, present, NumSet.EMPTY, modified, missing)
         mod_seq = draft.next_mod_seq(self.mailbox_id)
-        uids = NumSet(applied)
-        edit = FlagEdit(uids, condition.add, condition.remove)
+        edit = FlagEdit(applied, condition.add, condition.remove)
         learned = table.keywords[len(known.keywords) :]
         keywords = tuple((table.bit(name) or 0, name) for name in learned)
         draft.apply(self.mailbox_id, Change(mod_seq, edits=(edit,), keywords=keywords))
-        return StoreOutcome(mod_seq, present, uids, NumSet(modified), missing)
+        return StoreOutcome(mod_seq, present, applied, modified, missing)
 
     def _present(self, state: MailboxState) -> NumSet:
         if len(self.uids) == 1:
             return self.uids if state.locate(self.uids.min) is not None else NumSet.EMPTY
-        return NumSet(BitMap(state.index.select(self.uids)))
+        return NumSet(state.index.select(self.uids))
 
     def _table(self, known: FlagTable) -> FlagTable:
         # Removing a keyword that the mailbox never had changes nothing and must not make it known.
@@ -144,14 +142,36 @@ class _Condition:
     unchanged_since: int | None
     palette: Palette
 
-    def decide(self, chunk: MessageChunk, uids: NumSet) -> tuple[BitMap, BitMap]:
+    def decide(self, chunk: MessageChunk, uids: NumSet) -> tuple[NumSet, NumSet]:
         """Return the UIDs of a block that change, and those that are refused."""
         positions = chunk.positions(uids)
+        if len(positions) < _FEW:
+            return self._decide_each(chunk, positions)
         modified = self._refused(chunk, positions)
         if modified:
             refused = set(modified)
             positions = [at for at in positions if at not in refused]
-        return self._changing(chunk, positions), BitMap([chunk.uids[at] for at in modified])
+        return NumSet(self._changing(chunk, positions)), NumSet([chunk.uids[at] for at in modified])
+
+    def _decide_each(self, chunk: MessageChunk, positions: Sequence[int]) -> tuple[NumSet, NumSet]:
+        """Decide message by message: the rule, of which the rest is the same for many."""
+        changed, refused = [], []
+        for at in positions:
+            if self._refuses(chunk, at):
+                refused.append(chunk.uids[at])
+            elif self._changes(chunk.flags[at]):
+                changed.append(chunk.uids[at])
+        return NumSet(changed) if changed else NumSet.EMPTY, NumSet(refused) if refused else NumSet.EMPTY
+
+    def _refuses(self, chunk: MessageChunk, at: int) -> bool:
+        m = self.unchanged_since
+        if m is None or chunk.newest[at] <= m:
+            return False
+        if self.remove == ALL_FLAGS:
+            return True
+        if m == 0:
+            return self._exists(self.palette.masks[chunk.flags[at]])
+        return any((chunk.item_mod_seq(at, bit, self.palette) or 0) > m for bit in bits(self.named))
 
     def _changing(self, chunk: MessageChunk, positions: Sequence[int]) -> BitMap:
         """Return the UIDs at these positions whose flags this STORE makes different."""
@@ -182,8 +202,6 @@ class _Condition:
 
     def _newer_items(self, chunk: MessageChunk, newer: Sequence[int], m: int) -> Sequence[int]:
         """Return those of these positions, where something is newer than ``m``, where a named item is."""
-        if len(newer) < _FEW:
-            return [at for at in newer if self._has_newer_item(chunk, at, m)]
         uids, flags, touched, created = chunk.uids, chunk.flags, chunk.touched, chunk.created
         at_newest = self._indexes(touched, newer, self._names_some_of)
         at_created = self._indexes(flags, newer, self._exists)
@@ -195,9 +213,6 @@ class _Condition:
             or (created[at] > m and flags[at] in at_created)
             or (extras and uids[at] in extras)
         ]
-
-    def _has_newer_item(self, chunk: MessageChunk, at: int, m: int) -> bool:
-        return any((chunk.item_mod_seq(at, bit, self.palette) or 0) > m for bit in bits(self.named))
 
     def _indexes(
         self, column: Sequence[int], positions: Sequence[int], holds: Callable[[int], bool]

@@ -30,12 +30,21 @@ class UidIndex:
 
     __slots__ = ("_blocks", "_numbers", "_starts", "count")
 
-    def __init__(self, numbers: Sequence[int] = (), blocks: Sequence["array[int]"] = ()) -> None:
-        """Args: block numbers, ascending, and for each its UIDs, ascending and not empty."""
+    def __init__(
+        self,
+        numbers: Sequence[int] = (),
+        blocks: Sequence["array[int]"] = (),
+        starts: list[int] | None = None,
+    ) -> None:
+        """Args: block numbers, ascending; for each its UIDs, ascending and not empty; where they are known,
+        how many UIDs stand before each block.
+        """
         self._numbers = list(numbers)
         self._blocks = list(blocks)
-        self._starts = [0, *accumulate(map(len, self._blocks))]
-        self.count = self._starts.pop()
+        if starts is None:
+            starts = [0, *accumulate(map(len, self._blocks[:-1]))]
+        self._starts = starts
+        self.count = self._starts[-1] + len(self._blocks[-1]) if self._blocks else 0
 
     @classmethod
     def of(cls, uids: Iterable[int]) -> "UidIndex":
@@ -188,15 +197,10 @@ class UidIndex:
 
         What an append costs, so the other blocks are not even counted again.
         """
-        other = UidIndex.__new__(UidIndex)
         if self._numbers and self._numbers[-1] == number:
-            other._numbers, other._starts = self._numbers, self._starts
-            other._blocks = [*self._blocks[:-1], uids]
-        else:
-            other._numbers, other._starts = [*self._numbers, number], [*self._starts, self.count]
-            other._blocks = [*self._blocks, uids]
-        other.count = other._starts[-1] + len(uids)
-        return other
+            return UidIndex(self._numbers, [*self._blocks[:-1], uids], self._starts)
+        starts = [*self._starts, self.count] if self._blocks else [0]
+        return UidIndex([*self._numbers, number], [*self._blocks, uids], starts)
 
     def with_uids(self, uids: NumSet) -> "UidIndex":
         """Return the index with these UIDs added wherever they belong."""
