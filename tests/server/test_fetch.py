@@ -202,6 +202,12 @@ def test_seen_is_set_by_one_change_for_the_whole_command_and_only_where_it_lacks
     )
 
 
+def test_what_is_seen_already_costs_no_commit(talk, account, monkeypatch):
+    fill(talk, "\\Seen")
+    monkeypatch.delattr(type(account), "commit")
+    assert said(talk, "FETCH 1 (BODY[TEXT])") == ["* 1 FETCH (BODY[TEXT] {11}body text\\r\\n)"]
+
+
 def test_another_session_hears_of_the_implicit_seen(talk):
     fill(talk, "")
     talk.run(
@@ -376,6 +382,30 @@ def test_a_failure_inside_a_large_message_never_leaves_half_an_answer(
                 peer.read_response()
         else:
             assert peer.read_response().startswith(ends)
+
+
+def test_a_large_message_that_cannot_be_read_does_not_take_the_others_with_it(talk, account, monkeypatch):
+    fill(talk, "\\Seen", "\\Seen", message=LARGE)
+    read = account.read
+
+    async def fail_first(email_id, offset=0, length=None):
+        if email_id == 1:
+            raise StorageFailed("The disk failed.")
+        return await read(email_id, offset, length)
+
+    monkeypatch.setattr(account, "read", fail_first)
+    talk.run("C: a1 FETCH 1:2 (BODY.PEEK[])\nS: * 2 FETCH (BODY[] {720018}...\nS: a1 NO [UNAVAILABLE]")
+
+
+def test_octets_that_are_missing_at_the_end_are_never_made_up(talk, account, monkeypatch):
+    fill(talk, "\\Seen")
+    read = account.read
+
+    async def cut(email_id, offset=0, length=None):
+        return (await read(email_id, offset, length))[:-1]
+
+    monkeypatch.setattr(account, "read", cut)
+    talk.run("C: a1 FETCH 1 (BODY.PEEK[])\n!S: * 1 FETCH ...\nS: a1 NO [UNAVAILABLE]\nC: a2 NOOP\nS: a2 OK")
 
 
 def test_eight_bit_and_nul_octets_come_back_as_they_are(talk):

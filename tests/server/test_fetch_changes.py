@@ -2,6 +2,10 @@
 
 import pytest
 
+from modseq.core.numset import NumSet
+from modseq.core.operations import Expunge
+from modseq.core.store_flags import StoreFlags
+
 MESSAGE = b"Subject: x\r\n\r\nbody\r\n"
 
 
@@ -209,6 +213,23 @@ def test_what_this_session_still_counts_is_told_as_plain_vanished_first(talk):
     assert lines(talk)[0] == "* VANISHED 2:3,8"
     assert lines(talk)[1] == "* VANISHED (EARLIER) 2:3,8"
     talk.run("C: a2 FETCH 6 (UID)\nS: * 6 FETCH (UID 9)\nS: a2 OK")
+
+
+def test_an_expunge_between_the_two_questions_is_not_told_as_earlier_only(talk, account, monkeypatch):
+    expunged(talk, told=True)
+    ask = account.changes_since
+    mailbox = account.listing().find("INBOX").mailbox_id
+
+    async def expunge_first(mailbox_id, mod_seq):
+        monkeypatch.setattr(account, "changes_since", ask)
+        account.commit_now(StoreFlags(mailbox, NumSet([5]), "+", ("\\Deleted",)))
+        account.commit_now(Expunge(mailbox))
+        return await ask(mailbox_id, mod_seq)
+
+    monkeypatch.setattr(account, "changes_since", expunge_first)
+    talk.run("C: a1 UID FETCH 1:9 (UID) (CHANGEDSINCE 12 VANISHED)\nS: a1 OK")
+    assert lines(talk)[0] == "* VANISHED (EARLIER) 2:3,8"
+    assert lines(talk)[-1] == "* VANISHED 5"
 
 
 def test_vanished_earlier_stands_before_any_fetch_also_an_unasked_one(talk):

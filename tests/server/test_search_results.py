@@ -208,6 +208,8 @@ def test_which_failures_empty_dollar(five, account, monkeypatch):
     five.run(f"{save}\nC: a2 SEARCH CHARSET X-Unheard TEXT a\nS: a2 NO [BADCHARSET\n{kept}")
     five.run(f"C: a2 SEARCH RETURN (SAVE) MODSEQ x\nS: a2 BAD\n{kept}")
     five.run(f"C: a2 SEARCH SEEN\nS: a2 OK\n{kept}")
+    bad = "C: a2 SEARCH RETURN (SAVE) CHARSET UTF-8 TEXT {{what}}\nS: a2 BAD"
+    five.run(f"{bad}\n{kept}", what=b"\xff")
     empty = "C: a3 SEARCH $\nS: * SEARCH\nS: a3 OK"
     five.run(f"C: a2 SEARCH RETURN (SAVE) CHARSET X-Unheard TEXT a\nS: a2 NO [BADCHARSET\n{empty}")
 

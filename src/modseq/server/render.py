@@ -203,7 +203,7 @@ def _numbered_lines(tail: bytes, first: int, last: int, uid_offset: int | None) 
         end = min(last, first + 999 - rest)
         if uid_offset is not None:
             end = min(end, first + 999 - uid_rest)
-        if thousands and (uid_thousands or uid_offset is None):
+        if thousands:  # then the UID has thousands too: it is not below the sequence number
             part = thousand[rest * width : (rest + end - first + 1) * width]
             part = part.replace(_SEQ_PLACE, b"%d" % thousands)
             pieces.append(part.replace(_UID_PLACE, b"%d" % uid_thousands))

@@ -95,7 +95,7 @@ async def search(session: Session, command: Command) -> Reply:
         await _write_numbers(session, found, has_mod_seq=args.program.has_mod_seq)
     else:
         if saves:
-            session.saved_uids = _to_save(found, args.returns)
+            session.saved_uids = NumSet(found.uids)
         await _write_extended(session, command, args.returns, found)
     return ok("Searched")
 
@@ -173,6 +173,7 @@ async def _ends(walk: Walk, view: SessionView, returns: SearchReturn, *, by_uid:
     Return the first match, the last, or both, as wanted, without looking at those between.
 
     RFC: 4731 section 3.1, 3.2
+    RFC: 5182 section 2.4
     """
     found = _Found()
     for is_wanted, backwards in ((returns.minimum, False), (returns.maximum, True)):
@@ -205,22 +206,6 @@ def _add(found: _Found, hit: Hit, view: SessionView, *, by_uid: bool) -> None:
 
 
 # --- answering ------------------------------------------------------------------------------------
-
-
-def _to_save(found: _Found, returns: SearchReturn) -> NumSet:
-    """
-    Return what `$` stands for from now on: all that was found, unless only its ends were asked for.
-
-    RFC: 5182 section 2.1, 2.4
-    """
-    if not _wants_ends_only(returns):
-        return NumSet(found.uids)
-    ends = []
-    if found.uids and returns.minimum:
-        ends.append(found.uids.min())
-    if found.uids and returns.maximum:
-        ends.append(found.uids.max())
-    return NumSet(ends)
 
 
 async def _write_numbers(session: Session, found: _Found, *, has_mod_seq: bool) -> None:
