@@ -18,7 +18,7 @@ from modseq.core.errors import UserExists
 from modseq.core.mailbox_operations import INBOX
 from modseq.core.message import NewMessage
 from modseq.core.numset import NumSet
-from modseq.core.operations import Append, Expunge
+from modseq.core.operations import Append, ClaimRecent, Expunge
 from modseq.core.store_flags import StoreFlags
 from modseq.server import supervisor
 from modseq.server.auth import hash_password
@@ -139,6 +139,8 @@ async def _look(account: Account) -> Scene:
     """Find out what the guide can truthfully show."""
     meta = account.listing().find(INBOX)
     state = await account.mailbox(meta.mailbox_id)
+    # Nothing is \Recent to whoever pastes the lines: the first answer is like every later one.
+    await account.commit(ClaimRecent(meta.mailbox_id, state.uid_next))
     # Everything was delivered under the first number that the mailbox gave: what came later is the story.
     since = min(2, state.mod_seq)
     changes = await account.changes_since(meta.mailbox_id, since)

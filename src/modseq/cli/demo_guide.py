@@ -55,8 +55,8 @@ Paste into another terminal:
 
 1. Read mail with curl: flags and the number of the last change of each message, then a message.
 
-curl -u {user}:{password} imap://{imap}/INBOX -X 'UID FETCH 1:* (FLAGS MODSEQ)'
-curl -u {user}:{password} 'imap://{imap}/INBOX;UID={scene.first_uid}'
+curl -s -u {user}:{password} imap://{imap}/INBOX -X 'UID FETCH 1:* (FLAGS MODSEQ)'
+curl -s -u {user}:{password} 'imap://{imap}/INBOX;UID={scene.first_uid}'
 
 2. Or with mutt:
 
@@ -86,7 +86,7 @@ c UID STORE {scene.claim_uid} (UNCHANGEDSINCE 0) +FLAGS ($Claimed)
 z LOGOUT
 END
 
-   the first time it is yours, and you see the number of your change:
+   the first time it is yours, and you see the number of your change (a higher one if more has happened):
 {_shown([f"* ... FETCH (UID {scene.claim_uid} FLAGS (... $Claimed) MODSEQ ({scene.mod_seq + 1}))", "c OK ..."])}
    paste it again and you are too late: somebody has set it before.
 {_shown([f"c OK [MODIFIED {scene.claim_uid}] ..."])}
