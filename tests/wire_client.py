@@ -50,7 +50,11 @@ class Client:
 
     Attributes:
         mode: `qresync`, `condstore`, or `plain` for a client that knows no mod-sequences.
-        record: everything sent and heard, in order: commands, and octets as they came.
+        record: everything sent and heard, in order: commands, octets as they came, and None where the
+            client knew that it had learnt everything.
+
+    Args:
+        octets_max: after so many octets the connection breaks, wherever that is.
 
     """
 
@@ -60,18 +64,22 @@ class Client:
         *,
         mode: str = "qresync",
         ledger: Ledger | None = None,
-        user: str = USER,
+        octets_max: int | None = None,
     ) -> None:
         self.mode = mode
-        self.socket = socket.create_connection(address, SILENCE_SECONDS_MAX)
+        self._octets_left = octets_max
+        try:
+            self.socket = socket.create_connection(address, SILENCE_SECONDS_MAX)
+        except OSError as error:
+            raise Gone(str(error)) from error
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.model = Model(mode, ledger)
-        self.record: list[Command | bytes] = []
+        self.record: list[Command | bytes | None] = []
         self._splitter = Splitter()
         self._tag_number = 0
         try:
             require(self._read().kind == "OK", "no greeting")
-            require(self.run(f'LOGIN {user} "{PASSWORD}"').is_ok, "login refused")
+            require(self.run(f'LOGIN {USER} "{PASSWORD}"').is_ok, "login refused")
             if mode != "plain":
                 require(self.run(f"ENABLE {mode.upper()}").of("ENABLED"), "ENABLE refused")
         except BaseException:
@@ -126,13 +134,17 @@ class Client:
     def _read(self) -> Response:
         while (response := self._splitter.next()) is None:
             try:
-                octets = self.socket.recv(65536)
+                octets = self.socket.recv(
+                    65536 if self._octets_left is None else min(65536, self._octets_left)
+                )
             except TimeoutError:
                 raise Violation("the server is silent") from None
             except OSError as error:
                 raise Gone(str(error)) from error
             if not octets:
                 raise Gone("closed")
+            if self._octets_left is not None:
+                self._octets_left -= len(octets)
             self.record.append(octets)
             self._splitter.feed(octets)
         self.model.hear(response)
@@ -151,6 +163,7 @@ class Client:
             )
         self.run("NOOP")
         self.fetch_new()
+        self.record.append(None)
         self.model.completed()
         return reply
 
@@ -172,6 +185,7 @@ class Client:
         if self.model.uid_validity == memory.uid_validity:
             self.fetch_new(memory.known_to)
         self.fetch_new()
+        self.record.append(None)
         self.model.completed()
         return self
 
@@ -258,30 +272,21 @@ class Client:
         refused = set(reply.tagged.argument_numbers) if reply.tagged.code == "MODIFIED" else set()
         return (set(uids) & told & set(self.model.known_uids)) - refused
 
-    def idle(self, seconds: float, until: str = "") -> list[Response]:
-        """IDLE for a time, or until a response of a kind comes; return what came."""
+    def read_until(self, kind: str) -> Response:
+        """Read up to the next response of a kind: what IDLE hears."""
+        while (response := self._read()).kind != kind:
+            require(response.tag != "+" or kind == "+", "not expected", response.raw)
+        return response
+
+    def idle(self, seconds: float) -> None:
+        """IDLE for a time."""
         tag = self.send("IDLE")
-        came = []
-        while (response := self._read()).kind != "+":
-            came.append(response)
-        end = time.monotonic() + seconds
-        try:
-            while (left := end - time.monotonic()) > 0:
-                self.socket.settimeout(left)
-                try:
-                    came.append(self._read())
-                except Violation as silence:
-                    if silence.args != ("the server is silent",):
-                        raise
-                    break
-                if came[-1].kind == until:
-                    break
-        finally:
-            self.socket.settimeout(SILENCE_SECONDS_MAX)
+        self.read_until("+")
+        # What comes meanwhile waits in the socket.
+        time.sleep(seconds)
         self.send_octets(b"DONE\r\n")
         reply = self.reply(tag)
         require(reply.is_ok, "IDLE failed", reply.tagged.raw)
-        return came + reply.untagged
 
 
 def full_fetch(

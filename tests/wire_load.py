@@ -156,6 +156,7 @@ class Actor:
     Args:
         connect: returns a new session; another worker may serve it.
         replaces: whether it also replaces all flags of a message, those of others too.
+        stays: whether it keeps its first connection.
 
     """
 
@@ -165,6 +166,7 @@ class Actor:
     picks: random.Random
     mode: str = "qresync"
     replaces: bool = False
+    stays: bool = False
     mailboxes: tuple[str, ...] = MAILBOXES
     client: Client = field(init=False)
     steps: int = 0
@@ -408,9 +410,10 @@ class Actor:
 
     def reconnect(self) -> None:
         """Lose the connection; another worker may serve the next."""
-        self._remember()
-        self.client.close()
-        self.open()
+        if not self.stays:
+            self._remember()
+            self.client.close()
+            self.open()
 
 
 _ACTS: list[Callable[[Actor], None]] = [

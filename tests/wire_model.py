@@ -7,7 +7,7 @@ what was said before. It does no I/O: a recorded session can be replayed up to a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from wire_responses import Response, Splitter, require
@@ -419,21 +419,23 @@ def picture(model: Model) -> dict[int, tuple[int, frozenset[str]]]:
     return {uid: (model.mod_seqs.get(uid, 0), flags) for uid, flags in sorted(model.flags.items())}
 
 
-def replay(record: Iterable[Command | bytes], octets_max: int, mode: str = "qresync") -> Model:
-    """Return the model of a client that heard only so many octets of a recorded session."""
+def replay(record: Iterable[Command | bytes | None], mode: str = "qresync") -> Iterator[Memory | None]:
+    """Yield what a client has stored that is cut off after each octet of a recorded session."""
     model, splitter = Model(mode), Splitter()
+    memory: Memory | None = None
     for entry in record:
         if isinstance(entry, Command):
-            fresh = Command(entry.tag, entry.name, entry.edit, entry.targets, entry.mailbox, entry.resumed)
-            model.sent(fresh)
-            continue
-        splitter.feed(entry[:octets_max])
-        while (response := splitter.next()) is not None:
-            model.hear(response)
-        octets_max -= len(entry)
-        if octets_max <= 0:
-            break
-    return model
+            again = Command(entry.tag, entry.name, entry.edit, entry.targets, entry.mailbox, entry.resumed)
+            model.sent(again)
+        elif entry is None:
+            model.completed()
+        else:
+            for octet in entry:
+                splitter.feed(bytes([octet]))
+                if (response := splitter.next()) is not None:
+                    model.hear(response)
+                    memory = model.memory()
+                yield memory
 
 
 def differences(shown: dict, true: dict) -> dict:
