@@ -1,31 +1,48 @@
 """A server on each backend, and mailboxes that already hold something."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
 
 import pytest
 
+from modseq.core.history import ExpungeLog, History
 from modseq.storage.base import Store
 from modseq.storage.memory import MemoryStore
+from modseq.storage.sqlite.store import SqliteStore
 from server.serving import Server, serving
 from server.talk import Conversation
 
 MESSAGE = b"From: ann@example.org\r\nSubject: a message\r\n\r\nHello.\r\n"
 
-BACKENDS: dict[str, Callable[..., Store]] = {"memory": lambda _: MemoryStore()}
+BACKENDS: dict[str, Callable[[Path], Store]] = {
+    "memory": lambda _: MemoryStore(),
+    "sqlite": lambda directory: SqliteStore(directory / "data", sync="off"),
+}
 """How to open an empty store of each backend, given a directory."""
 
 
 @pytest.fixture(params=BACKENDS)
-def server(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Server]:
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """A running server with the user alice, whose INBOX is empty and stands at mod-sequence 1."""
     with serving(BACKENDS[request.param](tmp_path)) as running:
         yield running
 
 
 @pytest.fixture
-def talk(server: Server) -> Iterator[Conversation]:
+def validity(server: Server) -> str:
+    """The UIDVALIDITY of INBOX."""
+
+    async def work() -> int:
+        return (await server.store.account("alice")).listing().find("INBOX").uid_validity
+
+    return str(server.call(work()))
+
+
+@pytest.fixture
+def talk(server: Server, validity: str) -> Iterator[Conversation]:
+    """A conversation in which `$v` is INBOX's UIDVALIDITY."""
     with Conversation(server) as conversation:
+        conversation.captures["v"] = validity
         yield conversation
 
 
@@ -55,7 +72,14 @@ def forget_expunges(server: Server) -> Callable[[str, int], None]:
     def forget(mailbox: str, horizon: int) -> None:
         async def work() -> None:
             account = await server.store.account("alice")
-            account.forget_expunges(account.listing().find(mailbox).mailbox_id, horizon)
+            state = account.published(account.listing().find(mailbox).mailbox_id).copy()
+            expunged = ExpungeLog()
+            for change in state.history.after(state.history.floor, state.mod_seq):
+                expunged.extend(change.mod_seq, change.vanished)
+            state.horizon = min(horizon, state.mod_seq)
+            expunged.forget(state.horizon)
+            state.history = History(floor=state.mod_seq, expunged=expunged)
+            account._states[state.mailbox_id] = state
 
         server.call(work())
 

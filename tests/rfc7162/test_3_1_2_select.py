@@ -43,7 +43,7 @@ def test_3_1_2_1_example_1(talk, fill):
         S>: * OK [UNSEEN 4]
         S>: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)]
         S>: * OK [UIDNEXT 7]
-        S>: * OK [UIDVALIDITY 1]
+        S>: * OK [UIDVALIDITY $v]
         S>: * OK [HIGHESTMODSEQ 4]
         S: A142 OK [READ-WRITE]
     """,

@@ -189,7 +189,7 @@ def test_3_2_10_1_earlier_does_not_count(talk, fill):
     talk.run(r"""
         C2: z UID STORE 3 +FLAGS.SILENT (\Seen)
         S2: z OK
-        C: a SELECT INBOX (QRESYNC (1 2))
+        C: a SELECT INBOX (QRESYNC ($v 2))
         S: * 3 EXISTS
         S>: * VANISHED (EARLIER) 1
         S>: * 2 FETCH (UID 3 FLAGS (\Seen) MODSEQ (5))
@@ -208,7 +208,7 @@ def test_3_2_10_long_lists_are_split(talk, fill):
     assert len(lines) > 1
     assert all(len(line) <= 8190 for line in lines)
     assert ",".join(re.sub(r"\* VANISHED ", "", line) for line in lines) == odd
-    talk.run("C: b SELECT INBOX (QRESYNC (1 2))\nS: b OK")
+    talk.run("C: b SELECT INBOX (QRESYNC ($v 2))\nS: b OK")
     lines = [line for line in talk.came if "VANISHED" in line]
     assert all(len(line) <= 8190 for line in lines)
     assert ",".join(line.removeprefix("* VANISHED (EARLIER) ") for line in lines) == odd

@@ -9,7 +9,7 @@ OPENING = r"""
         S>: * OK [UNSEEN 1]
         S>: * OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft \*)]
         S>: * OK [UIDNEXT 11]
-        S>: * OK [UIDVALIDITY 1]
+        S>: * OK [UIDVALIDITY $v]
         S>: * OK [HIGHESTMODSEQ 6]
 """
 
@@ -39,13 +39,13 @@ def ten(talk, fill):
 def test_3_2_5_all_that_rfc_3501_wants_comes_first(talk, ten):
     """The server MUST send all untagged responses as specified in Sections 6.3.1 and 6.3.2 of RFC 3501."""
     talk.run(
-        "C: a SELECT INBOX (QRESYNC (1 2))"
+        "C: a SELECT INBOX (QRESYNC ($v 2))"
         + OPENING
         + r"""
         S>: * VANISHED (EARLIER) 4,9
         S>: * 6 FETCH (UID 7 FLAGS (\Flagged) MODSEQ (5))
         S: a OK [READ-WRITE]
-        C: b EXAMINE INBOX (QRESYNC (1 2))
+        C: b EXAMINE INBOX (QRESYNC ($v 2))
         S: * OK [CLOSED]
         S>: * OK [PERMANENTFLAGS ()]
         S>: * OK [HIGHESTMODSEQ 6]
@@ -68,6 +68,18 @@ def test_3_2_5_example_another_uidvalidity(talk, ten):
         S: A02 OK [READ-WRITE]
     """
     )
+
+
+def test_3_2_5_another_uidvalidity_with_an_old_number(talk, ten):
+    """The same where the mod-sequence and the UIDs would fit: they belong to another mailbox."""
+    talk.run("""
+        C: a SELECT INBOX (QRESYNC (2 2 1:10 (1 1)))
+        S: * OK [UIDVALIDITY $v]
+        S: * OK [HIGHESTMODSEQ 6]
+        !S: * VANISHED ...
+        !S: * ... FETCH ...
+        S: a OK [READ-WRITE]
+    """)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +117,7 @@ def test_3_2_5_bad_parameters_leave_everything_as_it_was(talk, ten, argument):
 
 def test_3_2_5_several_parameters_in_any_order(talk, ten):
     """RFC 4466 section 2.4: a list of parameters."""
-    for parameters in ("CONDSTORE QRESYNC (1 5)", "QRESYNC (1 5) CONDSTORE", "condstore qresync (1 5)"):
+    for parameters in ("CONDSTORE QRESYNC ($v 5)", "QRESYNC ($v 5) CONDSTORE", "condstore qresync ($v 5)"):
         talk.run(f"""
             C: a SELECT INBOX ({parameters})
             S: * VANISHED (EARLIER) 9
@@ -133,7 +145,7 @@ def test_3_2_5_several_parameters_in_any_order(talk, ten):
 def test_3_2_5_1_what_happened_since(talk, ten, mod_seq, vanished, changed):
     """The server sends the client any pending flag changes (using FETCH responses that MUST contain UIDs) and
     expunges those that have occurred in this mailbox since the provided modification sequence."""
-    talk.run(f"C: a SELECT INBOX (QRESYNC (1 {mod_seq}))\nS: a OK")
+    talk.run(f"C: a SELECT INBOX (QRESYNC ($v {mod_seq}))\nS: a OK")
     gone = [line for line in talk.came if "VANISHED" in line]
     assert gone == ([f"* VANISHED (EARLIER) {vanished}"] if vanished else [])
     told = [line for line in talk.came if "FETCH" in line]
@@ -145,15 +157,15 @@ def test_3_2_5_1_only_the_known_uids(talk, ten):
     """If the list of known UIDs was also provided, the server should only report flag changes and expunges for
     the specified messages."""
     talk.run(r"""
-        C: a SELECT INBOX (QRESYNC (1 2 5:4294967295))
+        C: a SELECT INBOX (QRESYNC ($v 2 5:4294967295))
         S: * VANISHED (EARLIER) 9
         S: * 6 FETCH (UID 7 FLAGS (\Flagged) MODSEQ (5))
         S: a OK
-        C: b SELECT INBOX (QRESYNC (1 2 1:3,4))
+        C: b SELECT INBOX (QRESYNC ($v 2 1:3,4))
         S: * VANISHED (EARLIER) 4
         !S: * ... FETCH ...
         S: b OK
-        C: c SELECT INBOX (QRESYNC (1 2 1:3,11:20))
+        C: c SELECT INBOX (QRESYNC ($v 2 1:3,11:20))
         !S: * VANISHED ...
         !S: * ... FETCH ...
         S: c OK
@@ -165,7 +177,7 @@ def test_3_2_5_1_without_known_uids_all_up_to_uidnext(talk, fill, ten):
     "1:<maxuid>": new messages are told with the changes."""
     fill(1)
     talk.run("""
-        C: a SELECT INBOX (QRESYNC (1 6))
+        C: a SELECT INBOX (QRESYNC ($v 6))
         S: * 9 EXISTS
         S: * 9 FETCH (UID 11 FLAGS () MODSEQ (7))
         !S: * VANISHED ...
@@ -178,11 +190,11 @@ def test_3_2_5_1_a_mailbox_that_never_had_a_message(talk):
     talk.run("""
         C: a ENABLE QRESYNC
         S: a OK
-        C: b SELECT INBOX (QRESYNC (1 1))
+        C: b SELECT INBOX (QRESYNC ($v 1))
         S: * 0 EXISTS
         !S: * VANISHED ...
         S: b OK
-        C: c SELECT INBOX (QRESYNC (1 1 1:100 (1 1)))
+        C: c SELECT INBOX (QRESYNC ($v 1 1:100 (1 1)))
         !S: * VANISHED ...
         S: c OK
     """)
@@ -208,7 +220,7 @@ def test_3_2_5_1_example_resynchronisation(talk, fill):
         S: q OK
         C: p SELECT INBOX
         S: p OK
-        C: A03 SELECT INBOX (QRESYNC (1 3 4:21,22:54))
+        C: A03 SELECT INBOX (QRESYNC ($v 3 4:21,22:54))
         S: * OK [CLOSED]
         S>: * 8 EXISTS
         S>: * OK [HIGHESTMODSEQ 7]
@@ -225,7 +237,7 @@ def test_3_2_5_1_equal_to_uid_fetch_vanished(talk, ten):
     UID FETCH "known-uids" (FLAGS) (CHANGEDSINCE "mod-sequence-value" VANISHED)."""
     for known in ("1:10", "1:3", "4", "5:9", "9:10"):
         for mod_seq in range(1, 8):
-            talk.run(f"C: a SELECT INBOX (QRESYNC (1 {mod_seq} {known}))\nS: a OK")
+            talk.run(f"C: a SELECT INBOX (QRESYNC ($v {mod_seq} {known}))\nS: a OK")
             opened = [line for line in talk.came if "FETCH" in line or "VANISHED" in line]
             talk.run(f"C: b UID FETCH {known} (FLAGS) (CHANGEDSINCE {mod_seq} VANISHED)\nS: b OK")
             assert opened == talk.came[:-1]
@@ -256,7 +268,7 @@ def test_3_2_5_2_example_without_match_data(talk, thirds):
     """The server is unable to remember expunges at all: the first of the two examples."""
     everything = ",".join(f"{uid}:{uid + 1}" for uid in range(1, 300, 3))
     talk.run(f"""
-        C: A04 SELECT INBOX (QRESYNC (1 2 1:300))
+        C: A04 SELECT INBOX (QRESYNC ($v 2 1:300))
         S: * VANISHED (EARLIER) {everything}
         S: A04 OK
     """)
@@ -265,7 +277,7 @@ def test_3_2_5_2_example_without_match_data(talk, thirds):
 def test_3_2_5_2_example_with_match_data(talk, thirds):
     """The second of the two examples: judicious usage of the sequence match data saves all of it."""
     talk.run("""
-        C: B04 SELECT INBOX (QRESYNC (1 2 1:300 (50,75,90,95:100 150,225,270,285,288,291,294,297,300)))
+        C: B04 SELECT INBOX (QRESYNC ($v 2 1:300 (50,75,90,95:100 150,225,270,285,288,291,294,297,300)))
         !S: * VANISHED ...
         S: B04 OK
     """)
@@ -322,7 +334,7 @@ def test_3_2_5_2_match_data(talk, forgotten, match, vanished):
     """If a pair matches, then the client knows of any expunges up to, and including, the message; thus, it will
     not include that range in the VANISHED response, even if the "mod-sequence-value" provided by the client
     is too old for the server to have data of when those messages were expunged."""
-    talk.run(f"C: a SELECT INBOX (QRESYNC (1 2 1:40 {match}))\nS: a OK")
+    talk.run(f"C: a SELECT INBOX (QRESYNC ($v 2 1:40 {match}))\nS: a OK")
     gone = [line for line in talk.came if "VANISHED" in line]
     assert gone == ([f"* VANISHED (EARLIER) {vanished}"] if vanished else [])
 
@@ -330,7 +342,7 @@ def test_3_2_5_2_match_data(talk, forgotten, match, vanished):
 def test_3_2_5_2_match_data_without_known_uids(talk, forgotten):
     """Both are optional, each without the other."""
     talk.run("""
-        C: a SELECT INBOX (QRESYNC (1 2 (10 11)))
+        C: a SELECT INBOX (QRESYNC ($v 2 (10 11)))
         S: * VANISHED (EARLIER) 20:21
         S: a OK
     """)
@@ -349,13 +361,13 @@ def test_3_2_5_2_no_partial_answer_from_a_history_that_begins_too_late(talk, fil
         """)
     forget_expunges("INBOX", 6)
     talk.run("""
-        C: a SELECT INBOX (QRESYNC (1 5))
+        C: a SELECT INBOX (QRESYNC ($v 5))
         S: * VANISHED (EARLIER) 2,5,8
         S: a OK
-        C: b SELECT INBOX (QRESYNC (1 5 3:9))
+        C: b SELECT INBOX (QRESYNC ($v 5 3:9))
         S: * VANISHED (EARLIER) 5,8
         S: b OK
-        C: c SELECT INBOX (QRESYNC (1 6))
+        C: c SELECT INBOX (QRESYNC ($v 6))
         S: * VANISHED (EARLIER) 8
         S: c OK
         C: d UID FETCH 1:* (FLAGS) (CHANGEDSINCE 5 VANISHED)

@@ -27,11 +27,11 @@ def test_3_2_expunges_raise_the_number_and_are_remembered_with_it(talk, fill, re
         S: d OK
         C2: e ENABLE QRESYNC
         S2: e OK
-        C2: f SELECT INBOX (QRESYNC (1 3))
+        C2: f SELECT INBOX (QRESYNC ($v 3))
         S2: * OK [HIGHESTMODSEQ 4]
         S2: * VANISHED (EARLIER) 2,4
         S2: f OK
-        C2: g SELECT INBOX (QRESYNC (1 4))
+        C2: g SELECT INBOX (QRESYNC ($v 4))
         !S2: * VANISHED ...
         S2: g OK
     """)
@@ -230,9 +230,9 @@ def test_3_2_3_it_remains_in_effect_until_the_connection_is_closed(talk, fill):
 @pytest.mark.parametrize(
     "command",
     [
-        "SELECT INBOX (QRESYNC (1 1))",
-        "EXAMINE INBOX (QRESYNC (1 1))",
-        "SELECT INBOX (CONDSTORE QRESYNC (1 1 1:9))",
+        "SELECT INBOX (QRESYNC ($v 1))",
+        "EXAMINE INBOX (QRESYNC ($v 1))",
+        "SELECT INBOX (CONDSTORE QRESYNC ($v 1 1:9))",
         "UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1 VANISHED)",
     ],
 )

@@ -15,7 +15,7 @@ def test_4_a_line_of_8192_octets_is_served(talk, fill):
     talk.run(f"""
         C: q ENABLE QRESYNC
         S: q OK
-        C: a SELECT INBOX (QRESYNC (1 1 {uids}))
+        C: a SELECT INBOX (QRESYNC ($v 1 {uids}))
         S: * 1 FETCH (UID 1 FLAGS () MODSEQ (2))
         S: * 3 FETCH (UID 3 FLAGS () MODSEQ (2))
         !S: * 2 FETCH ...

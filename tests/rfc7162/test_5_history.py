@@ -35,7 +35,7 @@ def test_5_2_nothing_was_expunged_since(talk, fill):
         S: a OK
         C: b EXPUNGE
         S: b OK [HIGHESTMODSEQ 4]
-        C: c SELECT INBOX (QRESYNC (1 4))
+        C: c SELECT INBOX (QRESYNC ($v 4))
         !S: * VANISHED ...
         S: c OK
     """)
@@ -64,7 +64,7 @@ def test_5_3_history_survives_what_comes_after(talk, fill):
             while peer.read_response().startswith("*"):
                 pass
     talk.run("""
-        C: c SELECT INBOX (QRESYNC (1 3))
+        C: c SELECT INBOX (QRESYNC ($v 3))
         S: * OK [HIGHESTMODSEQ 2004]
         S: * VANISHED (EARLIER) 2
         S: * 2 FETCH (UID 3 FLAGS () MODSEQ (2004))
@@ -87,13 +87,13 @@ def test_5_3_one_number_is_kept_of_what_was_forgotten(talk, fill, forget_expunge
         """)
     forget_expunges("INBOX", 4)
     talk.run("""
-        C: c SELECT INBOX (QRESYNC (1 4))
+        C: c SELECT INBOX (QRESYNC ($v 4))
         S: * VANISHED (EARLIER) 2:3
         S: c OK
-        C: d SELECT INBOX (QRESYNC (1 3))
+        C: d SELECT INBOX (QRESYNC ($v 3))
         S: * VANISHED (EARLIER) 1:3
         S: d OK
-        C: e SELECT INBOX (QRESYNC (1 6))
+        C: e SELECT INBOX (QRESYNC ($v 6))
         S: * VANISHED (EARLIER) 3
         S: e OK
     """)

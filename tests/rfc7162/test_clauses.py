@@ -195,7 +195,7 @@ def test_all_or_none_in_a_race_has_one_winner(server, fill):
 # --- one number for one operation (clause 1), in all sessions -------------------------------------
 
 
-def test_whoever_has_seen_m_finds_no_change_numbered_m_or_less_later(server, fill):
+def test_whoever_has_seen_m_finds_no_change_numbered_m_or_less_later(server, fill, validity):
     """Allocation order is commit order: a reader that resynchronises while others write misses nothing."""
     fill(4)
     is_done = threading.Event()
@@ -215,7 +215,7 @@ def test_whoever_has_seen_m_finds_no_change_numbered_m_or_less_later(server, fil
         talk.run("C: q ENABLE QRESYNC\nS: q OK")
         while True:
             is_last = not any(thread.is_alive() for thread in threads)
-            talk.run(f"C: a SELECT INBOX (QRESYNC (1 {mod_seq}))\nS: a OK")
+            talk.run(f"C: a SELECT INBOX (QRESYNC ({validity} {mod_seq}))\nS: a OK")
             for line in talk.came:
                 if match := re.match(r"\* \d+ FETCH \(UID (\d+) .*MODSEQ \((\d+)\)\)", line):
                     assert int(match[2]) > mod_seq

@@ -1,8 +1,10 @@
 r"""What real clients send and need, where implementations go wrong."""
 
-import re
+import asyncio
 
 import pytest
+
+from modseq.core.operations import ClaimRecent
 
 MESSAGE = b"From: ann@example.org\r\nSubject: x\r\n\r\nx\r\n"
 
@@ -33,7 +35,8 @@ def test_imapflow_puts_unchangedsince_behind_the_flags(talk, fill):
 
 
 @pytest.mark.parametrize(
-    "parameters", ["(CONDSTORE QRESYNC (1 1))", "(QRESYNC (1 1 1:4) CONDSTORE)", "(QRESYNC (1 1 1:4 (1 1)))"]
+    "parameters",
+    ["(CONDSTORE QRESYNC ($v 1))", "(QRESYNC ($v 1 1:4) CONDSTORE)", "(QRESYNC ($v 1 1:4 (1 1)))"],
 )
 def test_several_select_parameters(talk, fill, parameters):
     fill(1)
@@ -52,7 +55,7 @@ def test_never_an_empty_vanished(talk, fill):
     talk.run(r"""
         C: q ENABLE QRESYNC
         S: q OK
-        C: a SELECT INBOX (QRESYNC (1 2))
+        C: a SELECT INBOX (QRESYNC ($v 2))
         !S: * VANISHED...
         S: a OK
         C: b UID FETCH 1:* (UID) (CHANGEDSINCE 2 VANISHED)
@@ -76,13 +79,13 @@ def test_live_uids_never_stand_in_vanished(talk, fill, forget_expunges):
         S2: a OK
         C2: b UID EXPUNGE 2:3,8
         S2: b OK
-        C: c SELECT INBOX (QRESYNC (1 1 1:4294967295))
+        C: c SELECT INBOX (QRESYNC ($v 1 1:4294967295))
         S: * VANISHED (EARLIER) 2:3,8
         S: c OK
     """)
     forget_expunges("INBOX", 99)
     talk.run("""
-        C: d SELECT INBOX (QRESYNC (1 1 1:4294967295))
+        C: d SELECT INBOX (QRESYNC ($v 1 1:4294967295))
         S: * VANISHED (EARLIER) 2:3,8
         S: d OK
         C: e UID FETCH 1:4294967295 (UID) (CHANGEDSINCE 1 VANISHED)
@@ -98,7 +101,7 @@ def test_sets_in_requests_for_vanished_are_clamped(talk, fill, forget_expunges):
     talk.run("""
         C: q ENABLE QRESYNC
         S: q OK
-        C: s SELECT INBOX (QRESYNC (1 1 1:100))
+        C: s SELECT INBOX (QRESYNC ($v 1 1:100))
         !S: * VANISHED ...
         S: s OK
         C: a UID FETCH 3:100,1000:4294967295 (UID) (CHANGEDSINCE 1 VANISHED)
@@ -135,7 +138,7 @@ def test_saved_results_drop_expunged_messages(talk, fill):
         S: f OK
         C: g UID COPY $ INBOX
         S: * 5 EXISTS
-        S: g OK [COPYUID 1 2,4 5:6]
+        S: g OK [COPYUID $v 2,4 5:6]
     """)
 
 
@@ -147,9 +150,9 @@ def test_one_round_trip_for_a_whole_account(talk, fill):
     talk.run(r"""
         C: c LIST "" "*" RETURN (SUBSCRIBED STATUS (UIDVALIDITY UIDNEXT HIGHESTMODSEQ))
         S: * LIST (...) "/" INBOX
-        S: * STATUS INBOX (UIDVALIDITY 1 UIDNEXT 4 HIGHESTMODSEQ 2)
+        S: * STATUS INBOX (UIDVALIDITY $v UIDNEXT 4 HIGHESTMODSEQ 2)
         S: * LIST (...\Subscribed...) "/" Work/Old
-        S: * STATUS Work/Old (UIDVALIDITY $v UIDNEXT 3 HIGHESTMODSEQ 2)
+        S: * STATUS Work/Old (UIDVALIDITY $w UIDNEXT 3 HIGHESTMODSEQ 2)
         S: c OK
     """)
 
@@ -193,22 +196,60 @@ def test_recent_messages_belong_to_one_session(talk, fill):
     """)
 
 
-@pytest.mark.parametrize("sessions", [6])
-def test_recent_messages_are_claimed_by_one_of_many_at_once(server, talk, sessions):
-    """No message is recent in two sessions of a process, however they race."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from server.talk import Conversation
-
+def test_recent_messages_are_claimed_before_the_mark_is_stored(server, talk, monkeypatch):
+    """No message is recent in two sessions of a process, however long the disk takes to keep the mark."""
     talk.run("C: a APPEND INBOX {{m}} {{m}} {{m}}\nS: a OK", m=MESSAGE)
 
-    def count(_: int) -> int:
-        with Conversation(server) as other:
-            other.run("C: s SELECT INBOX\nS: s OK")
-            return next(int(match[1]) for line in other.came if (match := re.match(r"\* (\d+) RECENT", line)))
+    async def hold_back() -> asyncio.Event:
+        account = await server.store.account("alice")
+        release, commit = asyncio.Event(), account.commit
 
-    with ThreadPoolExecutor(sessions) as pool:
-        assert sorted(pool.map(count, range(sessions))) == [0] * (sessions - 1) + [3]
+        async def slow(operation):
+            if isinstance(operation, ClaimRecent):
+                await release.wait()
+            return await commit(operation)
+
+        monkeypatch.setattr(account, "commit", slow)
+        return release
+
+    release = server.call(hold_back())
+    talk.run("""
+        C: s SELECT INBOX
+        S: * 3 RECENT
+        S: s OK
+        C2: s SELECT INBOX
+        S2: * 0 RECENT
+        S2: s OK
+    """)
+
+    async def let_go() -> int:
+        release.set()
+        await server.service.finish_background()
+        account = await server.store.account("alice")
+        return account.published(account.listing().find("INBOX").mailbox_id).recent_from
+
+    assert server.call(let_go()) == 4
+    assert not server.service.recent_claims
+    talk.run("C3: s SELECT INBOX\nS3: * 0 RECENT\nS3: s OK")
+
+
+def test_a_mailbox_is_known_for_ever(talk):
+    """RFC 8474 section 4: MAILBOXID outlives a RENAME, and tells apart two mailboxes that had one name."""
+    talk.run("""
+        C: a CREATE First
+        S: a OK [MAILBOXID ($one)]
+        C: b SELECT First
+        S: * OK [MAILBOXID ($one)]
+        S: b OK
+        C: c RENAME First Second
+        S: c OK
+        C: d EXAMINE Second
+        S: * OK [MAILBOXID ($one)]
+        S: d OK
+        C: e CREATE First
+        S: e OK [MAILBOXID ($two)]
+    """)
+    assert talk.captures["one"] != talk.captures["two"]
 
 
 def test_append_to_the_selected_mailbox_is_told_at_once(talk, fill):
@@ -220,10 +261,10 @@ def test_append_to_the_selected_mailbox_is_told_at_once(talk, fill):
         S: s OK
         C: a APPEND INBOX (\Seen $Kept) "01-Jan-2020 10:00:00 +0200" {{m}}
         S: * 2 EXISTS
-        S: a OK [APPENDUID 1 2]
+        S: a OK [APPENDUID $v 2]
         C: b APPEND INBOX (\Draft) {{m}} {{m}} (\Flagged) {{m}}
         S: * 5 EXISTS
-        S: b OK [APPENDUID 1 3:5]
+        S: b OK [APPENDUID $v 3:5]
         C: c FETCH 2:5 (FLAGS INTERNALDATE RFC822.SIZE)
         S: * 2 FETCH (FLAGS (...\Seen $Kept) INTERNALDATE " 1-Jan-2020 10:00:00 +0200" RFC822.SIZE 40)
         S: * 3 FETCH (FLAGS (...\Draft) ...)
@@ -276,7 +317,7 @@ def test_copy(talk, fill, command):
         C: s SELECT INBOX
         S: s OK
         C: a {command} Other
-        S: a OK [COPYUID 2 2:3 1:2]
+        S: a OK [COPYUID $w 2:3 1:2]
         C: t SELECT Other
         S: t OK
         C: b FETCH 1:* (FLAGS)
@@ -300,7 +341,7 @@ def test_move(talk, fill, command, qresync):
         C: s SELECT INBOX
         S: s OK
         C: a {command} Other
-        S: * OK [COPYUID 2 2:3 1:2]
+        S: * OK [COPYUID $w 2:3 1:2]
         S: a OK {"[HIGHESTMODSEQ 3]" if qresync else "Moved"}
     """)
     assert talk.came[1:-1] == gone
@@ -315,7 +356,7 @@ def test_move_within_a_mailbox(talk, fill):
         C: s SELECT INBOX
         S: s OK
         C: a UID MOVE 1 INBOX
-        S: * OK [COPYUID 1 1 4]
+        S: * OK [COPYUID $v 1 4]
         S>: * VANISHED 1
         S>: * 3 EXISTS
         S: a OK [HIGHESTMODSEQ 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,10 @@ async def advance(session: Session, account: Account, view: SessionView, *, may_
 async def write_events(session: Session, view: SessionView, events: Iterable[Event]) -> None:
     """Write what a view gave out, in its order."""
     for event in events:
-        for piece in _responses(session, view, event):
+        for count, piece in enumerate(_responses(session, view, event)):
+            if count:
+                # Thousands of lines a piece, where there are several: others want their turn.
+                await asyncio.sleep(0)
             session.out.write(piece)
             await session.out.drain_if_full()
 

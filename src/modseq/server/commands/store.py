@@ -121,7 +121,7 @@ def _others(events: list[Event], told: NumSet) -> list[Event]:
     """Return the changes of flags that are yet to be told."""
     others: list[Event] = []
     for event in events:
-        if isinstance(event, Fetched):
+        if isinstance(event, Fetched) and not (len(event.uids) == 1 and event.uids[0] in told):
             rest = NumSet(event.uids) - told
             if rest:
                 others.append(Fetched(rest.to_array()))
