@@ -41,7 +41,9 @@ def problems(folder: Path | None) -> list[str]:
                 known = headings(folder, form[1]) if folder is not None else None
                 sections = form[2].split(", ") if form[2] and known is not None else []
                 found.extend(
-                    f"{where}: RFC {form[1]} has no section {section}" for section in sections if section not in known
+                    f"{where}: RFC {form[1]} has no section {section}"
+                    for section in sections
+                    if section not in known
                 )
     return found
 

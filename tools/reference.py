@@ -12,6 +12,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -54,7 +55,9 @@ def commands() -> str:
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
     lines = [MADE + "# Commands and capabilities\n", "## Commands\n"]
-    lines.append("| command | family | states | may expunge be told | joins a batch | RFC |\n|---|---|---|---|---|---|")
+    lines.append(
+        "| command | family | states | may expunge be told | joins a batch | RFC |\n|---|---|---|---|---|---|"
+    )
     for row in registry.rows():
         states = ", ".join(sorted(state.value for state in row.states))
         lines.append(
@@ -77,7 +80,10 @@ def _answer(test: object) -> str:
 def settings() -> str:
     from modseq.server.settings import Settings
 
-    lines = [MADE + "# Settings\n", "A TOML file given by `--config`; options of the command line win. Unknown keys are errors.\n"]
+    lines = [
+        MADE + "# Settings\n",
+        "A TOML file given by `--config`; options of the command line win. Unknown keys are errors.\n",
+    ]
     lines.append("| key | default | meaning |\n|---|---|---|")
     lines.extend(f"| `{key}` | {default} | {text} |" for key, default, text in _fields(Settings, ""))
     return "\n".join(lines) + "\n"
@@ -126,7 +132,7 @@ def _documented(path: Path, of: str | None) -> Iterator[tuple[str, str]]:
     body = ast.parse(path.read_text()).body
     if of is not None:
         body = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == of).body
-    for node, after in zip(body, body[1:], strict=False):
+    for node, after in pairwise(body):
         if isinstance(node, ast.AnnAssign):
             target = node.target
         elif isinstance(node, ast.Assign):
@@ -151,7 +157,9 @@ def command_line() -> str:
 
 
 def _command(command: click.Command, path: str, parent: click.Context | None) -> Iterator[str]:
-    context = click.Context(command, info_name=path.rsplit(" ", 1)[-1], parent=parent, terminal_width=100, max_content_width=100)
+    context = click.Context(
+        command, info_name=path.rsplit(" ", 1)[-1], parent=parent, terminal_width=100, max_content_width=100
+    )
     yield f"## {path}\n\n```text\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
