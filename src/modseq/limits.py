@@ -93,6 +93,9 @@ MAILBOX_LEVELS_MAX = 64
 MAILBOXES_PER_ACCOUNT_MAX = 20_000
 """Mailboxes of one account: a listing is held in memory and answered in one piece."""
 
+SUBSCRIPTIONS_PER_ACCOUNT_MAX = 40_000
+"""Subscribed names, which need not be mailboxes: twice as many as there can be mailboxes."""
+
 LOG_CHANGES_IN_MEMORY_MAX = 16_384
 """Newest changes of a mailbox kept in memory (about 0.5 MB): a client that comes back after more of them
 is answered from the chunks instead, which costs more and is equally right."""
@@ -284,7 +287,7 @@ BUSY_MILLISECONDS_MAX = 5_000
 LOG_ROWS_FOLD_MIN = 4_096
 """Log rows after which a mailbox's log is copied into its chunks: a cold load folds no more than these."""
 
-LOG_WEIGHT_FOLD_MIN = 1_000_000
+LOG_WEIGHT_FOLD_MIN = 65_536
 """The same in messages named by those rows: bounds the time of a cold load after few but huge changes."""
 
 LOG_ROWS_KEPT_MIN = 16_384

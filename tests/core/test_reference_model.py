@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from conftest import examples
-from core import naive
-from core.bed import Bed, check, from_chunks, new_message, picture
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from conftest import examples
+from core import naive
+from core.bed import Bed, check, from_chunks, new_message, picture
 from modseq import limits
 from modseq.core import message as message_module
 from modseq.core import store_flags, uidindex

@@ -66,7 +66,8 @@ class NewRow:
     """A message row to store: which content stands in a mailbox under a UID since when.
 
     The content is named by its number, or, for a copy, by the mailbox and UID that it was copied from
-    (``email_id`` is then None). Rows are stored in order, before vanished ones are removed.
+    (``email_id`` is then None). Rows are stored in order, before those of vanished messages and of deleted
+    mailboxes are removed: a batch may copy what it appended and delete where it stood.
     """
 
     mailbox_id: int

@@ -10,6 +10,7 @@ from modseq import limits
 from modseq.core.account import AccountDraft, MailboxMeta
 from modseq.core.errors import (
     InvalidMailboxName,
+    LimitReached,
     MailboxExists,
     MailboxHasChildren,
     MailboxNotFound,
@@ -169,9 +170,11 @@ class Subscribe(_Listing):
     name: str
 
     def apply(self, draft: AccountDraft) -> None:
-        """Subscribe; raises InvalidMailboxName."""
+        """Subscribe; raises InvalidMailboxName, LimitReached."""
         name = checked_name(self.name)
         if name not in draft.account.subscriptions:
+            if len(draft.account.subscriptions) >= limits.SUBSCRIPTIONS_PER_ACCOUNT_MAX:
+                raise LimitReached(f"At most {limits.SUBSCRIPTIONS_PER_ACCOUNT_MAX} names are subscribed.")
             draft.relist(subscriptions=draft.account.subscriptions | {name})
 
 

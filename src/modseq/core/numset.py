@@ -180,9 +180,12 @@ def _ranges_by_run(bitmap: BitMap, first: int) -> Iterator[tuple[int, int]]:
     count = len(bitmap)
     while True:
         length = 1
-        while first + length - 1 < highest and bitmap.contains_range(first, first + 2 * length):
+        # Never asked beyond the highest: an end above 2^32 would be taken modulo 2^32.
+        while first + length <= highest and bitmap.contains_range(
+            first, min(first + 2 * length - 1, highest) + 1
+        ):
             length *= 2
-        low, high = first + length - 1, min(highest, first + 2 * length - 1)
+        low, high = min(first + length - 1, highest), min(first + 2 * length - 1, highest)
         while low < high:
             middle = (low + high + 1) // 2
             if bitmap.contains_range(first, middle + 1):

@@ -42,9 +42,9 @@ class UidIndex:
         self._numbers = list(numbers)
         self._blocks = list(blocks)
         if starts is None:
-            starts = [0, *accumulate(map(len, self._blocks[:-1]))]
+            starts = [0, *accumulate(map(len, self._blocks[:-1]))] if self._blocks else []
         self._starts = starts
-        self.count = self._starts[-1] + len(self._blocks[-1]) if self._blocks else 0
+        self.count = starts[-1] + len(self._blocks[-1]) if self._blocks else 0
 
     @classmethod
     def of(cls, uids: Iterable[int]) -> "UidIndex":
@@ -199,8 +199,7 @@ class UidIndex:
         """
         if self._numbers and self._numbers[-1] == number:
             return UidIndex(self._numbers, [*self._blocks[:-1], uids], self._starts)
-        starts = [*self._starts, self.count] if self._blocks else [0]
-        return UidIndex([*self._numbers, number], [*self._blocks, uids], starts)
+        return UidIndex([*self._numbers, number], [*self._blocks, uids], [*self._starts, self.count])
 
     def with_uids(self, uids: NumSet) -> "UidIndex":
         """Return the index with these UIDs added wherever they belong."""
