@@ -23,7 +23,7 @@ from typing import Self
 from modseq.server.auth import PasswordCost, hash_password
 from modseq.storage.sqlite.check import check_account
 from modseq.storage.sqlite.store import SqliteStore
-from wire_client import PASSWORD, USER, Client, Ledger
+from wire_client import PASSWORD, USER, Client, Gone, Ledger
 
 START_SECONDS_MAX = 30.0
 _MODSEQ = (sys.executable, "-m", "modseq")
@@ -132,11 +132,13 @@ class Running:
 
     def client_of_worker(self, worker: str, *, mode: str = "qresync", ledger: Ledger | None = None) -> Client:
         """Return a session that this worker serves, connecting until the kernel picks it."""
-        for _ in range(200):
-            client = Client(self.address, mode=mode, ledger=ledger)
-            if client.worker() == worker:
-                return client
-            client.close()
+        until = time.monotonic() + START_SECONDS_MAX
+        while time.monotonic() < until:
+            with contextlib.suppress(Gone), contextlib.ExitStack() as unless_chosen:
+                client = unless_chosen.enter_context(Client(self.address, mode=mode, ledger=ledger))
+                if client.worker() == worker:
+                    unless_chosen.pop_all()
+                    return client
         raise AssertionError(f"worker {worker} is never met")
 
     def problems(self) -> list[str]:
