@@ -10,7 +10,9 @@ from modseq.core.numset import NumSet
 TOP = 2**32 - 1
 
 spots = st.one_of(st.integers(0, 200), st.integers(TOP - 200, TOP), st.integers(65_500, 65_600))
-ranges = st.lists(st.tuples(spots, st.integers(0, 90)).map(lambda r: (r[0], min(TOP, r[0] + r[1]))), max_size=9)
+ranges = st.lists(
+    st.tuples(spots, st.integers(0, 90)).map(lambda r: (r[0], min(TOP, r[0] + r[1]))), max_size=9
+)
 
 
 def plain(pairs) -> set[int]:
@@ -51,9 +53,14 @@ def test_runs_of_any_length_are_found(steps):
 
 
 def test_single_numbers_before_and_after_a_long_run():
-    pairs = [(n, n) for n in range(1, 400, 2)] + [(1_000, 90_000)] + [(n, n) for n in range(90_002, 90_300, 3)]
+    pairs = (
+        [(n, n) for n in range(1, 400, 2)] + [(1_000, 90_000)] + [(n, n) for n in range(90_002, 90_300, 3)]
+    )
     assert list(NumSet.from_ranges(pairs).ranges()) == pairs
-    assert list(NumSet.from_ranges([(1, 50_000), (50_002, 50_002)]).ranges()) == [(1, 50_000), (50_002, 50_002)]
+    assert list(NumSet.from_ranges([(1, 50_000), (50_002, 50_002)]).ranges()) == [
+        (1, 50_000),
+        (50_002, 50_002),
+    ]
 
 
 @given(ranges, ranges)

@@ -147,8 +147,8 @@ class SessionView:
         events: list[Event] = []
         if changes.keywords_added and state.flag_table != self.state.flag_table:
             events.append(KeywordsLearned())
-        if changes.vanished:
-            self._withhold(changes)
+        if changes.vanished or not changes.history_complete:
+            self._withhold(changes, state)
         changed = self.uids.select(changes.changed)
         self.state = state
         if may_vanish and self.withheld:
@@ -161,12 +161,17 @@ class SessionView:
             events.append(Fetched(changed))
         return events
 
-    def _withhold(self, changes: ChangeSet) -> None:
-        gone = NumSet(self.uids.select(changes.vanished)) - self.withheld
+    def _withhold(self, changes: ChangeSet, state: MailboxState) -> None:
+        if changes.history_complete:
+            gone, mod_seq_min = NumSet(self.uids.select(changes.vanished)), changes.vanished_mod_seq_min
+        else:
+            # Some expunges were forgotten before this client was told: what it counts tells which.
+            gone, mod_seq_min = self.uids.to_numset() - state.index.to_numset(), changes.since + 1
+        gone -= self.withheld
         if not gone:
             return
         if not self.withheld:
-            self._withheld_mod_seq_min = changes.vanished_mod_seq_min
+            self._withheld_mod_seq_min = mod_seq_min
         self.withheld |= gone
 
     def _release(self) -> Vanished:
