@@ -1,6 +1,6 @@
 """FETCH and SEARCH end to end: a server with the memory backend in another process, a client that reads a socket.
 
-    python bench/fetch.py [messages]
+    python bench/fetch.py [messages [words of the commands to run]]
 
 Prints messages a second for each command (the best and the median of several runs), and how long a NOOP of
 another session takes meanwhile (median and 99th percentile).
@@ -162,10 +162,13 @@ def main():
     address = here.recv()
     # The first session has all messages as recent, which costs it a little more.
     other, client = Client(address), Client(address)
+    wanted = sys.argv[2].encode() if len(sys.argv) > 2 else b""
     for command in COMMANDS:
-        measure(client, other, command, count)
+        if wanted in command:
+            measure(client, other, command, count)
     for command in SLOW_COMMANDS:
-        measure(client, other, command, min(count, 10_000))
+        if wanted in command:
+            measure(client, other, command, min(count, 10_000))
     process.terminate()
 
 

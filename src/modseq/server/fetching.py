@@ -98,9 +98,13 @@ async def answer(
         rows = {row.uid: row for row in await account.rows(view.mailbox_id, batch.uids, ready=ready)}
         messages = list(_messages(view, batch, rows, shortfall))
         if not any(isinstance(item, BodySection) for item in probe):
-            for message in messages:
-                said = [_ITEMS[str(item)](message) for item in items_of(message.uid)]
-                out.write(grammar.fetch_data(message.seq_num, said))
+            lines = [
+                grammar.fetch_data(
+                    message.seq_num, [_ITEMS[str(item)](message) for item in items_of(message.uid)]
+                )
+                for message in messages
+            ]
+            out.write(b"".join(lines))
             await out.drain()
             await asyncio.sleep(0)
             continue
