@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from server.mail import Mailbox
+
 MULTIPART = (
     b"From: a@example.org\r\nSubject: outer\r\nX-Folded: one\r\n two\r\nMIME-Version: 1.0\r\n"
     b'Content-Type: multipart/mixed; boundary="out"\r\n\r\npreamble\r\n'
@@ -140,3 +142,11 @@ def test_real_messages_come_back_as_they_were(talk):
         assert octets(talk, "BODY.PEEK[]", number) == message
         header = octets(talk, "BODY.PEEK[HEADER]", number)
         assert header + octets(talk, "BODY.PEEK[TEXT]", number) == message
+
+
+def test_a_nul_that_was_imported_is_never_put_into_a_literal(server, talk):
+    Mailbox(server).deliver(data=b"Subject: a\0b\r\n\r\nx\0y\r\n")
+    talk.run("C: a1 EXAMINE INBOX\nS: a1 OK")
+    assert octets(talk, "BODY.PEEK[]") == b"Subject: a\x80b\r\n\r\nx\x80y\r\n"
+    assert octets(talk, "BODY.PEEK[TEXT]<1.1>") == b"\x80"
+    assert octets(talk, "BODY.PEEK[HEADER.FIELDS (SUBJECT)]") == b"Subject: a\x80b\r\n\r\n"

@@ -213,6 +213,11 @@ class _Answer:
         """
         Return octets of the message.
 
+        Imported messages may hold NUL, which no literal may: it is shown as 128, as clients of other servers
+        know it, so that sizes and offsets stay right. The stored message and exports keep it.
+
+        Grammar: CHAR8 = %x01-ff
+        RFC: 3501 section 4.3, 9
         Raises StorageFailed when they cannot be had, MailboxNotFound when the message is gone.
         """
         if self._whole is not None:
@@ -220,7 +225,7 @@ class _Answer:
         data = await self._account.read(self.message.row.email_id, offset, length) if length else b""
         if len(data) != length:
             raise StorageFailed("A message is shorter than it was when it was stored.")
-        return data
+        return data.replace(b"\0", b"\x80") if b"\0" in data else data
 
 
 _FIELDS_KINDS: Final = frozenset({"HEADER.FIELDS", "HEADER.FIELDS.NOT"})
