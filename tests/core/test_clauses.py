@@ -79,7 +79,13 @@ class TestClause1OneCounter:
 class TestClause2NothingChanged:
     @pytest.mark.parametrize(
         ("mode", "flags"),
-        [("+", ("\\Seen",)), ("+", ("$a",)), ("-", ("\\Flagged",)), ("-", ("$never",)), ("=", ("$A", "\\seen"))]
+        [
+            ("+", ("\\Seen",)),
+            ("+", ("$a",)),
+            ("-", ("\\Flagged",)),
+            ("-", ("$never",)),
+            ("=", ("$A", "\\seen")),
+        ]
         + [("+", ()), ("-", ())],
     )
     def test_a_change_that_changes_nothing_takes_no_number(self, bed, mode, flags):
@@ -118,7 +124,9 @@ class TestClause3AppearAndVanish:
         assert bed.mod_seq(copy, "Box") == 8 == bed.state("Box").mod_seq
         assert bed.state().mod_seq == 2
 
-    @pytest.mark.parametrize("away", ["expunge", "uid expunge", "purge", "move", "move within", "rename of INBOX"])
+    @pytest.mark.parametrize(
+        "away", ["expunge", "uid expunge", "purge", "move", "move within", "rename of INBOX"]
+    )
     def test_expunged_uids_get_a_number_and_are_remembered(self, bed, away):
         bed.do(CreateMailbox("Box"))
         for _ in range(3):
@@ -165,7 +173,14 @@ class TestClause4ItemsOfTheirOwn:
     def test_the_number_of_a_message_is_the_highest_of_its_items_and_never_falls(self, bed):
         uid = bed.append()
         last = bed.mod_seq(uid)
-        for mode, flag in (("+", "$A"), ("+", "\\Seen"), ("-", "$A"), ("=", "\\Seen"), ("=", "$B"), ("-", "$B")):
+        for mode, flag in (
+            ("+", "$A"),
+            ("+", "\\Seen"),
+            ("-", "$A"),
+            ("=", "\\Seen"),
+            ("=", "$B"),
+            ("-", "$B"),
+        ):
             bed.store((uid,), mode, flag)
             items = [bed.item(uid, name) or 0 for name in (*SYSTEM_FLAGS, "$A", "$B")]
             assert bed.mod_seq(uid) == max(items) >= last
@@ -178,7 +193,12 @@ class TestClause4ItemsOfTheirOwn:
         bed.store((uid,), "-", "$A")
         (copy,) = bed.do(Transfer(bed.inbox, uids(uid), bed.id("Box"), move=True)).target_uids
         assert bed.flags(copy, "Box") == {"\\seen", "$b"}
-        assert [bed.item(copy, name, "Box") for name in ("\\Seen", "\\Flagged", "$B", "$A")] == [2, 2, 2, None]
+        assert [bed.item(copy, name, "Box") for name in ("\\Seen", "\\Flagged", "$B", "$A")] == [
+            2,
+            2,
+            2,
+            None,
+        ]
 
     def test_keywords_are_the_same_whatever_their_case(self, bed):
         uid = bed.append("$Work")
@@ -335,9 +355,7 @@ class TestClause10Leases:
     def test_a_replacement_under_one_m_has_one_winner(self, bed):
         uid = bed.append("$Lease1")
         m = bed.state().mod_seq
-        outcomes = bed.batch(
-            *(StoreFlags(bed.inbox, uids(uid), "=", (f"$Worker{n}",), m) for n in range(4))
-        )
+        outcomes = bed.batch(*(StoreFlags(bed.inbox, uids(uid), "=", (f"$Worker{n}",), m) for n in range(4)))
         assert sum(bool(outcome.applied) for outcome in outcomes) == 1
         assert bed.flags(uid) == {"$worker0"}
 
