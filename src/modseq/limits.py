@@ -172,6 +172,9 @@ READ_AHEAD_BYTES_MAX = 262_144
 OUTPUT_PIECE_BYTES = 65_536
 """Responses are handed to the socket in pieces of about this size."""
 
+PIECES_PER_TURN_MAX = 16
+"""Pieces of one long answer (up to a few thousand lines each, often one) before other sessions have their turn."""
+
 OUTPUT_AHEAD_BYTES_MAX = 262_144
 """Octets that wait for a slow reader before whoever writes to it must wait."""
 

@@ -55,7 +55,7 @@ class StoreAnswer:
 
     def responses(self, there: NumSet) -> Iterator[bytes]:
         """
-        Yield the FETCH responses of a STORE, many in a piece.
+        Yield the FETCH responses of a STORE, many in a piece or, of a silent one, perhaps none.
 
         Args:
             there: messages of the set that are in the view's state, and so have a number.
@@ -71,10 +71,12 @@ class StoreAnswer:
                 yield lines(self.view, batch, with_flags)
                 continue
             loud, quiet = self._sorted(batch)
+            told = b""
             if quiet:
-                yield lines(self.view, _part(batch, quiet), ("UID", "MODSEQ"))
+                told = lines(self.view, _part(batch, quiet), ("UID", "MODSEQ"))
             if loud:
-                yield lines(self.view, _part(batch, loud), with_flags)
+                told += lines(self.view, _part(batch, loud), with_flags)
+            yield told
 
     def _sorted(self, batch: Batch) -> tuple[list[int], list[int]]:
         """Return the places in a batch for which FLAGS are said, and those for which MODSEQ alone is."""

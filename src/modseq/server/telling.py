@@ -10,8 +10,9 @@ from modseq.core.errors import MailboxNotFound
 from modseq.core.flags import SYSTEM_FLAGS
 from modseq.core.mailbox import MailboxState
 from modseq.core.view import Event, Existed, Fetched, KeywordsLearned, SessionView, Vanished
-from modseq.limits import KEYWORDS_PER_MAILBOX_MAX
+from modseq.limits import KEYWORDS_PER_MAILBOX_MAX, OUTPUT_PIECE_BYTES, PIECES_PER_TURN_MAX
 from modseq.server import recent, render
+from modseq.server.output import Output
 from modseq.server.reply import SessionEnds
 from modseq.storage.base import Account
 from modseq.wire.grammar import select as grammar
@@ -62,12 +63,24 @@ async def advance(session: Session, account: Account, view: SessionView, *, may_
 async def write_events(session: Session, view: SessionView, events: Iterable[Event]) -> None:
     """Write what a view gave out, in its order."""
     for event in events:
-        for count, piece in enumerate(_responses(session, view, event)):
-            if count:
-                # Thousands of lines a piece, where there are several: others want their turn.
-                await asyncio.sleep(0)
-            session.out.write(piece)
-            await session.out.drain_if_full()
+        await write_pieces(session.out, _responses(session, view, event))
+
+
+async def write_pieces(out: Output, pieces: Iterable[bytes]) -> None:
+    """
+    Write many responses; wait for a slow client, and let other sessions have their turn.
+
+    A piece may be empty: there was work, but nothing to say.
+    """
+    octets = 0
+    for count, piece in enumerate(pieces, 1):
+        out.write(piece)
+        octets += len(piece)
+        await out.drain_if_full()
+        if octets >= OUTPUT_PIECE_BYTES or count % PIECES_PER_TURN_MAX == 0:
+            # A client that reads quickly never makes us wait.
+            await asyncio.sleep(0)
+            octets = 0
 
 
 def bound_mod_seq(session: Session, view: SessionView, code: bytes) -> bytes:

@@ -133,9 +133,7 @@ async def _tell_known(session: Session, view: SessionView, changes: ChangeSet, w
     RFC: 7162 section 3.2.5.1, 3.2.6, 3.2.10.1
     """
     known = resynchronise(view.state, changes, wanted)
-    for line in grammar.vanished(known.vanished, earlier=True):
-        session.out.write(line)
-        await session.out.drain_if_full()
+    await telling.write_pieces(session.out, grammar.vanished(known.vanished, earlier=True))
     if known.changed:
         await telling.write_events(session, view, [Fetched(known.changed.to_array())])
 

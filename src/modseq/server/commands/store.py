@@ -6,7 +6,6 @@ RFC: 7162 section 3.1.3
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from modseq.core.numset import NumSet
@@ -98,12 +97,7 @@ async def _finish(session: Session, command: Command, uids: NumSet, outcome: Sto
     refused = outcome.modified & there if outcome.modified else NumSet.EMPTY
     answer = StoreAnswer(view, before, args, command.uid, refused, outcome.refused, session.condstore)
     await telling.write_events(session, view, [event for event in events if not isinstance(event, Fetched)])
-    for at, piece in enumerate(answer.responses(there)):
-        if at:
-            # Thousands of lines a piece: others want their turn.
-            await asyncio.sleep(0)
-        session.out.write(piece)
-        await session.out.drain_if_full()
+    await telling.write_pieces(session.out, answer.responses(there))
     await telling.write_events(session, view, _others(events, there))
     return _reply(session, command, refused, outcome, has_lost_some=len(there) < len(uids))
 
