@@ -75,7 +75,8 @@ class Mailbox:
             self.uid_next += 1
         return given
 
-    def store(self, uids, mode, flags, m, all_or_none, missing_refuses) -> dict:
+    def store(self, uids, mode, flags, m, refusals) -> dict:
+        all_or_none, missing_refuses = refusals
         before = list(self.keywords)
         if mode != "-":
             self.learn(flags)

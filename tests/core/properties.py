@@ -16,8 +16,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
-from conftest import examples
-from core.bed import flag_names, new_message
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -29,7 +27,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from modseq.core.errors import StorageError
+from conftest import examples
+from core.bed import flag_names, new_message
 from modseq.core.mailbox import MailboxState
 from modseq.core.mailbox_operations import INBOX, CreateMailbox
 from modseq.core.numset import NumSet

@@ -4,8 +4,8 @@ Clause 8 is about replies; here stands what an outcome must tell for them.
 """
 
 import pytest
-from core.bed import Bed, uids
 
+from core.bed import Bed, uids
 from modseq import limits
 from modseq.core.errors import KeywordLimitReached, LimitReached
 from modseq.core.flags import SYSTEM_FLAGS
@@ -85,8 +85,9 @@ class TestClause2NothingChanged:
             ("-", ("\\Flagged",)),
             ("-", ("$never",)),
             ("=", ("$A", "\\seen")),
-        ]
-        + [("+", ()), ("-", ())],
+            ("+", ()),
+            ("-", ()),
+        ],
     )
     def test_a_change_that_changes_nothing_takes_no_number(self, bed, mode, flags):
         uid = bed.append("\\Seen", "$A")

@@ -3,8 +3,8 @@
 from contextlib import asynccontextmanager
 
 import pytest
-from core.properties import MACHINES, check_property
 
+from core.properties import MACHINES, check_property
 from modseq import limits
 from modseq.core import uidindex
 from modseq.storage.memory import MemoryStore

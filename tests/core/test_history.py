@@ -1,8 +1,8 @@
 """The newest changes, and the expunges before them."""
 
 import pytest
-from core.bed import uids
 
+from core.bed import uids
 from modseq import limits
 from modseq.core.change import Change, FlagEdit
 from modseq.core.errors import ExpungesNotLoaded

@@ -1,8 +1,8 @@
 """The listing: names, parents, RENAME, DELETE, limits, and drafts that fail half-way."""
 
 import pytest
-from core.bed import Bed, check, new_message, picture, uids
 
+from core.bed import Bed, check, new_message, picture, uids
 from modseq import limits
 from modseq.core.account import AccountDraft
 from modseq.core.errors import (
@@ -49,8 +49,23 @@ def test_the_form_in_which_a_name_is_kept(given, kept):
 
 @pytest.mark.parametrize(
     "name",
-    ["", "/", "a//b", "/a", "a//", "a*", "a%b", "a\x00", "a\nb", "a\x7f", "a\u0085", "a\u2028", "a\ud800"]
-    + ["/".join("a" * (limits.MAILBOX_LEVELS_MAX + 1)), "a" * (limits.MAILBOX_NAME_CHARS_MAX + 1)],
+    [
+        "",
+        "/",
+        "a//b",
+        "/a",
+        "a//",
+        "a*",
+        "a%b",
+        "a\x00",
+        "a\nb",
+        "a\x7f",
+        "a\u0085",
+        "a\u2028",
+        "a\ud800",
+        "/".join("a" * (limits.MAILBOX_LEVELS_MAX + 1)),
+        "a" * (limits.MAILBOX_NAME_CHARS_MAX + 1),
+    ],
 )
 def test_names_that_no_mailbox_may_have(name):
     with pytest.raises(InvalidMailboxName):

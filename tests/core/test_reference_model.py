@@ -121,7 +121,15 @@ class CoreAgainstModel(RuleBasedStateMachine):
             operation = StoreFlags(
                 mailbox_id, NumSet(named), mode, tuple(flags), m, all_or_none, missing_refuses
             )
-            return operation, ("store", validity, named, mode, lower(flags), m, all_or_none, missing_refuses)
+            return operation, (
+                "store",
+                validity,
+                named,
+                mode,
+                lower(flags),
+                m,
+                (all_or_none, missing_refuses),
+            )
         if kind == "expunge":
             return Expunge(mailbox_id, NumSet(named)), ("expunge", validity, named)
         if kind == "purge":

@@ -1,8 +1,8 @@
 """The view of one session: counts, withheld expunges, recent messages."""
 
 import pytest
-from core.bed import Bed, uids
 
+from core.bed import Bed, uids
 from modseq.core.numset import NumSet
 from modseq.core.operations import ClaimRecent, Purge
 from modseq.core.view import Existed, Fetched, KeywordsLearned, SessionView, Vanished
