@@ -78,22 +78,47 @@ class StoreAnswer:
                 told += lines(self.view, _part(batch, loud), with_flags)
             yield told
 
-    def _sorted(self, batch: Batch) -> tuple[list[int], list[int]]:
+    def _sorted(self, batch: Batch) -> tuple[Sequence[int], Sequence[int]]:
         """Return the places in a batch for which FLAGS are said, and those for which MODSEQ alone is."""
-        before = self.before.chunks.get(block_of(batch.uids[0]), _NOTHING)
-        was: Sequence[int] = range(len(batch))
-        if batch.uids != before.uids:
-            was = [before.position(uid) for uid in batch.uids]
+        then_flags, then_newest = self._known(batch)
         masks = self.view.state.palette.masks
-        refused = self.refused
-        always = self.condstore and self.store.unchanged_since is not None
-        loud, quiet = [], []
-        for at, (old, now) in enumerate(zip(was, batch.flags, strict=True)):
-            if old < 0 or self._expectation(before.flags[old]) != masks[now] or batch.uids[at] in refused:
-                loud.append(at)
-            elif always or (self.condstore and before.newest[old] != batch.newest[at]):
-                quiet.append(at)
+        # Messages have few different combinations of flags: judge each combination once.
+        wrong = {
+            (then, now)
+            for then, now in set(zip(then_flags, batch.flags, strict=True))
+            if then < 0 or self._expectation(then) != masks[now]
+        }
+        loud: list[int] = []
+        if wrong:
+            pairs = zip(then_flags, batch.flags, strict=True)
+            loud = [at for at, pair in enumerate(pairs) if pair in wrong]
+        refused = self.refused.clamp(batch.uids[0], batch.uids[-1])
+        if refused:
+            inside = refused.bitmap
+            loud = sorted({*loud, *[at for at, uid in enumerate(batch.uids) if uid in inside]})
+        quiet: Sequence[int] = ()
+        if self.condstore and self.store.unchanged_since is not None:
+            quiet = range(len(batch))
+        elif self.condstore:
+            newest = enumerate(zip(then_newest, batch.newest, strict=True))
+            quiet = [at for at, (then, now) in newest if then != now]
+        if loud:
+            silent = set(loud)
+            quiet = [at for at in quiet if at not in silent]
         return loud, quiet
+
+    def _known(self, batch: Batch) -> tuple[Sequence[int], Sequence[int]]:
+        """Return what the client knew of a batch: palette numbers, -1 for an unknown message, and MODSEQs."""
+        before = self.before.chunks.get(block_of(batch.uids[0]), _NOTHING)
+        first = before.position(batch.uids[0])
+        here = slice(first, first + len(batch))
+        if first >= 0 and before.uids[here] == batch.uids:
+            return before.flags[here], before.newest[here]
+        was = [before.position(uid) for uid in batch.uids]
+        return (
+            [before.flags[at] if at >= 0 else -1 for at in was],
+            [before.newest[at] if at >= 0 else 0 for at in was],
+        )
 
     def _expectation(self, palette_index: int) -> int:
         """Return the flags in which a client believes after its edit where it believed in these before."""
