@@ -172,7 +172,7 @@ READ_AHEAD_BYTES_MAX = 262_144
 OUTPUT_PIECE_BYTES = 65_536
 """Responses are handed to the socket in pieces of about this size."""
 
-PIECES_PER_TURN_MAX = 16
+PIECES_PER_TURN_MAX = 8
 """Pieces of one long answer (up to a few thousand lines each, often one) before other sessions have their turn."""
 
 OUTPUT_AHEAD_BYTES_MAX = 262_144

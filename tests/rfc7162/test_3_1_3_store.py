@@ -334,6 +334,20 @@ def test_3_1_3_changes_of_other_messages_come_with_the_reply(talk, fill):
     """)
 
 
+def test_3_1_3_changes_of_others_come_also_with_a_store_that_changes_nothing(talk, fill):
+    """The one change since the client was last told is not its own."""
+    fill(2, flags="\\Seen")
+    talk.run(SELECTED)
+    talk.run(r"""
+        C2: m STORE 2 +FLAGS.SILENT (\Flagged)
+        S2: m OK
+        C: a STORE 1 (UNCHANGEDSINCE 2) +FLAGS.SILENT (\Seen)
+        S: * 1 FETCH (UID 1 MODSEQ (2))
+        S: * 2 FETCH (UID 2 FLAGS (\Flagged \Seen) MODSEQ (3))
+        S: a OK Changed
+    """)
+
+
 # --- without the modifier -------------------------------------------------------------------------
 
 

@@ -5,10 +5,12 @@ RFC: 3501 section 6.4.8, 9
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 from modseq.core.mailbox import MailboxState
 from modseq.core.numset import NumSet
+from modseq.core.uidindex import UidIndex
 from modseq.server.reply import CommandRefused
 from modseq.wire.values import STAR, SequenceSet
 
@@ -42,7 +44,21 @@ def named_uids(session: Session, messages: SequenceSet, *, by_uid: bool) -> NumS
             return NumSet.single(view.uids.uid_at(low))
     if any(high != STAR and high > count for _, high in messages.ranges):
         raise CommandRefused(f"There are only {count} messages", kind="BAD")
-    return NumSet(view.uids.uids_of(messages.resolve(count, ceiling=count)))
+    return _uids_of(view.uids, messages.resolve(count, ceiling=count))
+
+
+def _uids_of(index: UidIndex, seq_nums: NumSet) -> NumSet:
+    """Return the UIDs of sequence numbers; where no UID is missing between, a million cost microseconds."""
+    dense: list[tuple[int, int]] = []
+    sparse = array("I")
+    for first, last in seq_nums.ranges():
+        lowest, highest = index.uid_at(first), index.uid_at(last)
+        if highest - lowest == last - first:
+            dense.append((lowest, highest))
+        else:
+            sparse.extend(index.slice(first, last))
+    uids = NumSet.from_ranges(dense)
+    return uids | NumSet(sparse) if sparse else uids
 
 
 def sequence_numbers(session: Session, uids: NumSet) -> NumSet:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from modseq.core.mailbox import MailboxState
 from modseq.core.numset import NumSet
 from modseq.core.store_flags import StoreFlags, StoreOutcome
 from modseq.core.view import Event, Fetched
@@ -93,22 +94,22 @@ async def _finish(session: Session, command: Command, uids: NumSet, outcome: Sto
     assert account is not None
     before = view.state
     events = await telling.advance(session, account, view, may_vanish=command.uid)
-    there = _there(session, outcome.present)
+    there = _there(view.state, outcome)
     refused = outcome.modified & there if outcome.modified else NumSet.EMPTY
     answer = StoreAnswer(view, before, args, command.uid, refused, outcome.refused, session.condstore)
     await telling.write_events(session, view, [event for event in events if not isinstance(event, Fetched)])
     await telling.write_pieces(session.out, answer.responses(there))
-    await telling.write_events(session, view, _others(events, there))
+    if not (outcome.applied and before.mod_seq + 1 == outcome.mod_seq == view.state.mod_seq):
+        # Its own change is not all that happened.
+        await telling.write_events(session, view, _others(events, there))
     return _reply(session, command, refused, outcome, has_lost_some=len(there) < len(uids))
 
 
-def _there(session: Session, uids: NumSet) -> NumSet:
-    """Return those of these messages that are still there: some may have gone since the commit."""
-    assert session.view is not None
-    state = session.view.state
-    if len(uids) == 1:
-        return uids if state.locate(uids.min) is not None else NumSet.EMPTY
-    return NumSet(state.index.select(uids))
+def _there(state: MailboxState, outcome: StoreOutcome) -> NumSet:
+    """Return the messages of the set that are still there: some may have gone since the commit."""
+    if state.mod_seq == outcome.mod_seq:
+        return outcome.present
+    return NumSet(state.index.select(outcome.present))
 
 
 def _others(events: list[Event], told: NumSet) -> list[Event]:
