@@ -8,6 +8,9 @@ import threading
 
 import pytest
 
+from modseq.core.numset import NumSet
+from modseq.core.operations import Purge
+from modseq.core.store_flags import StoreFlags
 from server.talk import Conversation
 
 
@@ -108,6 +111,72 @@ def test_a_claim_of_an_expunged_message_is_not_won(talk, fill):
         S: * 2 EXPUNGE
         !S: * ... FETCH ...
         S: d OK
+    """)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "(UNCHANGEDSINCE 2) +FLAGS ($Claimed)",
+        "(UNCHANGEDSINCE 0) +FLAGS ($Claimed)",
+        "(UNCHANGEDSINCE 0) +FLAGS (\\Seen)",
+        "+FLAGS (\\Seen)",
+    ],
+)
+def test_a_message_expunged_right_behind_the_commit_is_not_won_either(server, talk, fill, monkeypatch, edit):
+    """Another session's expunge shares the batch: at the time of the answer the message is gone. It is neither
+    told nor in MODIFIED, whether the STORE was refused or not."""
+    fill(3)
+
+    async def expunge_behind_each_store() -> None:
+        account = await server.store.account("alice")
+        commit = account.commit
+
+        async def commit_both(operation):
+            outcome = await commit(operation)
+            if isinstance(operation, StoreFlags):
+                await commit(Purge(operation.mailbox_id, NumSet([operation.uids.max])))
+            return outcome
+
+        monkeypatch.setattr(account, "commit", commit_both)
+
+    talk.run("C: s SELECT INBOX (CONDSTORE)\nS: s OK")
+    server.call(expunge_behind_each_store())
+    talk.run(rf"""
+        C: a STORE 3 {edit}
+        !S: * 3 FETCH ...
+        !S: * 3 EXPUNGE
+        S: a NO [EXPUNGEISSUED]
+        C: b NOOP
+        S: * 3 EXPUNGE
+        S: b OK
+        C: c UID STORE 2 {edit}
+        S: * 2 EXPUNGE
+        !S: * ... FETCH ...
+        S: c OK [HIGHESTMODSEQ ...]
+    """)
+
+
+def test_numbers_in_a_mailbox_with_gaps(talk, fill):
+    """What was expunged and told long ago is not missed by anybody."""
+    fill(9)
+    talk.run(r"""
+        C: s SELECT INBOX (CONDSTORE)
+        S: s OK
+        C: a STORE 2,5:6 +FLAGS.SILENT (\Deleted)
+        S: a OK
+        C: b EXPUNGE
+        S: b OK
+        C: c STORE 1:2,3:* (UNCHANGEDSINCE 2) +FLAGS.SILENT ($Claimed)
+        S: * 1 FETCH (UID 1 MODSEQ (5))
+        S: * 2 FETCH (UID 3 MODSEQ (5))
+        S: * 3 FETCH (UID 4 MODSEQ (5))
+        S: * 4 FETCH (UID 7 MODSEQ (5))
+        S: * 6 FETCH (UID 9 MODSEQ (5))
+        S: c OK Changed
+        C: d COPY 1:4 INBOX
+        S: * 10 EXISTS
+        S: d OK [COPYUID $v 1,3:4,7 10:13]
     """)
 
 
