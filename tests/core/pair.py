@@ -87,6 +87,7 @@ class Pair:
             at = chunk.position(key >> 16)
             assert chunk.created[at] < num < chunk.newest[at]
             assert chunk.uids_of_extras(1 << (key & 0xFFFF), num - 1) >= {key >> 16}
+            assert key >> 16 not in chunk.uids_of_extras(1 << (key & 0xFFFF), num)
             assert chunk.extras_of(key & 0xFFFF)[key >> 16] == num
         for at in range(len(chunk)):
             assert (chunk.newest[at] == chunk.created[at]) == (chunk.touched[at] == 0)

@@ -60,7 +60,7 @@ class StoreFlags:
     ``missing_refuses`` belongs to all-or-none by sequence number: an expunged message then refuses all.
 
     RFC: 7162 section 3.1.3
-    Chosen: the comparison precedes the test whether anything would change.
+    Chosen: the comparison precedes the test whether anything would change (ADR 0002).
     """
 
     mailbox_id: int
