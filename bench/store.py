@@ -1,6 +1,6 @@
 """Measure the embedded store without a server: durable operations, cold loads, catching up.
 
-    .venv/bin/python bench/store.py [--data DIR] [--messages 100000] [--seconds 2]
+.venv/bin/python bench/store.py [--data DIR] [--messages 100000] [--seconds 2]
 """
 
 import argparse

@@ -451,11 +451,14 @@ class SqliteAccount:
         await self._prepare(operation)
         future: asyncio.Future[Outcome] = self._loop.create_future()
         self._queue.append((operation, future))
+        # Sessions that are ready in this turn of the loop join the same batch.
+        self._work_is_due()
+        return await future
+
+    def _work_is_due(self) -> None:
         if not (self._writing or self._work_due):
-            # Sessions that are ready in this turn of the loop join the same batch.
             self._work_due = True
             self._loop.call_soon(self._next_work)
-        return await future
 
     async def _prepare(self, operation: Operation[Any]) -> None:
         if self._files is None or self._discarded:
@@ -545,7 +548,9 @@ class SqliteAccount:
             self._notify()
         if committed:
             self._host.moved(self.number)
-        self._next_work()
+            self.chores.resume()
+        # Those who were answered just now run first, so that what they do next joins the next batch.
+        self._work_is_due()
 
     def _show_result(self, result: BatchResult) -> None:
         caught, draft = result.caught, result.draft
@@ -582,8 +587,7 @@ class SqliteAccount:
         self.chores.done(failed=error is not None)
         if error is not None:
             _log.warning("Housekeeping of account %d failed: %s", self.number, error)
-        if error is None or self._queue or self._jobs:
-            self._next_work()
+        self._next_work()
 
     async def write(self, job: Callable[[AccountFiles], Answer]) -> Answer:
         """Run a job on the writing half of the files, between two batches."""

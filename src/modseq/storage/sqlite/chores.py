@@ -12,7 +12,7 @@ from modseq.storage.sqlite.batch import run_step
 from modseq.storage.sqlite.files import AccountFiles
 from modseq.storage.sqlite.folding import Fold, trim_log
 
-_OVERDUE = 4
+_OVERDUE = 2
 """Times its measure at which housekeeping no longer waits for the queue to be empty."""
 
 
@@ -33,6 +33,11 @@ class Chores:
         self._fold: Fold | None = None
         self._trims: list[int] = []
         self._running: str = ""
+        self._failed = False
+
+    def resume(self) -> None:
+        """Try again: a commit went through, so a disk that failed may have healed."""
+        self._failed = False
 
     def begin(self, state: MailboxState, folded_mod_seq: int) -> None:
         """Begin to watch a mailbox that was loaded."""
@@ -64,6 +69,8 @@ class Chores:
 
     def are_overdue(self, files: AccountFiles) -> bool:
         """True when a step must be made although operations are waiting."""
+        if self._failed:
+            return False
         if files.wal_pages >= _OVERDUE * limits.WAL_PAGES_CHECKPOINT_MIN:
             return True
         return any(
@@ -72,6 +79,8 @@ class Chores:
 
     def next_step(self, files: AccountFiles, states: Mapping[int, MailboxState]) -> Callable[[], None] | None:
         """Return the next step to run in the writer's thread, None when nothing is to be done."""
+        if self._failed:
+            return None
         if files.wants_checkpoint:
             self._running = "checkpoint"
             return files.checkpoint
@@ -124,6 +133,8 @@ class Chores:
 
     def done(self, *, failed: bool) -> None:
         """Take note that the step returned by `next_step` ended."""
+        # A step that failed is not tried again at once: whoever waits for a commit comes first.
+        self._failed = failed
         fold = self._fold
         if self._running == "fold" and fold is not None:
             if failed:

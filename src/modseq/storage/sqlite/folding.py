@@ -86,7 +86,10 @@ class Fold:
 
     def write_chunks(self, connection: apsw.Connection, state: MailboxState) -> None:
         """Write a few blocks as they are in a published state; one step."""
-        if read_mailbox(connection, self.mailbox_id) is None:
+        row = read_mailbox(connection, self.mailbox_id)
+        if row is None or row.folded_mod_seq != self.folded_from:
+            # Deleted, or another process was faster. It may have deleted the row of a block that it found
+            # empty; written from our older state, the block would come back with its messages.
             self.finished = True
             return
         numbers = _stored_numbers(connection, state)

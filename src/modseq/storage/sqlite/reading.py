@@ -118,6 +118,7 @@ _ACCOUNT = (
     "SELECT version, batch, epoch, listing_version, next_mailbox_id, next_uid_validity, next_email_id,"
     " next_segment FROM account WHERE account_id = 1"
 )
+_VERSION = "SELECT version, epoch FROM account WHERE account_id = 1"
 _MAILBOX_COLUMNS = (
     "mailbox_id, mod_seq, uid_next, exists_n, unseen_n, deleted_n, recent_n, octets, recent_from,"
     " folded_mod_seq, log_from_mod_seq, log_bytes, expunge_horizon, uid_validity"
@@ -182,11 +183,12 @@ def catch_up(connection: apsw.Connection, base: Snapshot) -> CaughtUp | None:
     Raises:
         StateDiscarded: the storage is older than the snapshot, or another one.
     """
+    for version, epoch in connection.execute(_VERSION):
+        if epoch != base.account.epoch or version < base.version:
+            raise StateDiscarded("The mail store was restored: please connect again.")
+        if version == base.version:
+            return None
     row = read_account(connection)
-    if row.epoch != base.account.epoch or row.version < base.version:
-        raise StateDiscarded("The mail store was restored: please connect again.")
-    if row.version == base.version:
-        return None
     if row.listing_version == base.account.version:
         account = AccountState(
             mailboxes=base.account.mailboxes,

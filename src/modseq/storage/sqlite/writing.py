@@ -168,8 +168,8 @@ def _delete_rows(connection: apsw.Connection, mailbox_id: int, vanished: NumSet)
 
 
 def _write_counters(connection: apsw.Connection, state: MailboxState, log_bytes: int) -> None:
-    recent = 0
-    if state.recent_from < state.uid_next:
+    recent = state.exists if state.recent_from == 1 else 0
+    if 1 < state.recent_from < state.uid_next:
         recent = state.exists - state.index.rank(state.recent_from - 1)
     connection.execute(
         "UPDATE mailbox SET mod_seq = ?, uid_next = ?, exists_n = ?, unseen_n = ?, deleted_n = ?,"
