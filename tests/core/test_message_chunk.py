@@ -1,9 +1,10 @@
 """Blocks of messages: numbers of items against a dictionary for each message."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import examples
 from core.pair import WIDE, Pair, blocks, edits
 from modseq.core import message as message_module
 from modseq.core.change import Appended
@@ -13,6 +14,7 @@ from modseq.core.numset import NumSet
 
 
 @pytest.mark.parametrize("loop_below", [2, 64, 10_000])
+@settings(max_examples=examples(60))
 @given(
     flags=blocks,
     steps=st.lists(st.one_of(edits, st.sets(st.integers(1, WIDE))), max_size=8),

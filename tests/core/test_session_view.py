@@ -143,3 +143,12 @@ def test_what_a_view_says_of_itself(bed):
     view = SessionView(bed.state(), read_only=True)
     assert view.mailbox_id == bed.inbox
     assert view.read_only
+
+
+def test_a_reply_that_tells_an_expunge_says_where_the_client_then_is(bed):
+    """VANISHED carries no number: without the code a client would stay behind what it was told."""
+    view = SessionView(bed.state())
+    vanished_at = bed.do(Purge(bed.inbox, uids(2))).mod_seq
+    advance(bed, view)
+    assert view.highest_mod_seq_due() == vanished_at
+    assert view.highest_mod_seq_due() is None

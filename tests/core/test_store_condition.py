@@ -1,9 +1,10 @@
 """The condition of a STORE on one block: tables for many messages say what the rule says of each."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import examples
 from core.pair import Pair, masks, names
 from modseq.core import store_flags
 from modseq.core.change import ALL_FLAGS
@@ -18,6 +19,7 @@ edits = st.tuples(some, few_bits, few_bits)
 
 
 @pytest.mark.parametrize("few", [0, 10_000], ids=["by tables", "one by one"])
+@settings(max_examples=examples(50))
 @given(
     flags=st.lists(masks, min_size=MESSAGES, max_size=MESSAGES),
     steps=st.lists(edits, min_size=2, max_size=6),

@@ -249,7 +249,6 @@ class MailboxState:
                 self.chunks[number] = chunk
             else:
                 del self.chunks[number]
-                del owned[number]
         self._index = None
 
     def _own(self, number: int, owned: dict[int, bool], *, whole: bool) -> MessageChunk:
