@@ -189,6 +189,7 @@ def test_a_create_that_fails_between_two_parents_leaves_nothing(bed, monkeypatch
     assert isinstance(failed, LimitReached)
     assert names(bed) == ["INBOX", "x", "x/y"]
     assert made.uid_validity == before.next_uid_validity + 1
+    assert bed.draft.created == [bed.id("x"), bed.id("x/y")]
     assert set(bed.states) == {meta.mailbox_id for meta in bed.account.mailboxes.values()}
 
 

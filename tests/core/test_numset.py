@@ -105,3 +105,10 @@ def test_ends_and_membership():
     assert some != {4, 9}
     with pytest.raises(ValueError):
         _ = NumSet.EMPTY.min
+
+
+@pytest.mark.parametrize("gap", [1, 2, 30, 63, 64])
+def test_runs_below_the_highest_number_of_all(gap):
+    """What is asked of the bitmap must not reach beyond 2^32, where it would wrap around."""
+    pairs = [(1, 100), (TOP - 130, TOP - gap - 1), (TOP, TOP)]
+    assert list(NumSet.from_ranges(pairs).ranges()) == pairs
