@@ -31,16 +31,16 @@ from modseq.core.message import MessageRow
 from modseq.core.operations import Operation
 from modseq.storage.disk import Disk
 from modseq.storage.lanes import Lanes
-from modseq.storage.sqlite.batch import BatchResult, run_batch
+from modseq.storage.sqlite.batch import BatchResult, body_octets, run_batch
 from modseq.storage.sqlite.chores import Chores
 from modseq.storage.sqlite.errors import DISK_ERRORS, kind_of
 from modseq.storage.sqlite.files import AccountFiles, Settings
 from modseq.storage.sqlite.reading import (
     CaughtUp,
     Snapshot,
-    catch_up,
+    catch_up_now,
     load_expunges,
-    load_mailbox,
+    load_now,
     read_account,
     read_body,
     read_counters,
@@ -48,7 +48,7 @@ from modseq.storage.sqlite.reading import (
     read_rows,
     reading,
 )
-from modseq.storage.sqlite.readqueue import ReadQueue, settle
+from modseq.storage.sqlite.readqueue import ReadQueue, attempt, settle
 
 Outcome = TypeVar("Outcome")
 Answer = TypeVar("Answer")
@@ -285,13 +285,8 @@ class SqliteAccount:
                 return
             count = files.turn.count
             base = self._base()
-
-            def job(files: AccountFiles) -> CaughtUp | None:
-                with reading(files.reader):
-                    return catch_up(files.reader, base)
-
             try:
-                caught = await self._reads.run(job)
+                caught = await self._reads.run(lambda files: catch_up_now(files.reader, base))
             except StateDiscarded:
                 self.discard()
                 raise
@@ -347,13 +342,8 @@ class SqliteAccount:
         return await asyncio.shield(loading)
 
     async def _load(self, mailbox_id: int) -> MailboxState:
-        def job(files: AccountFiles) -> tuple[int, MailboxState, int]:
-            with reading(files.reader):
-                row = read_account(files.reader)
-                state = load_mailbox(files.reader, mailbox_id)
-                return row.version, state, state.history.floor
-
-        version, state, folded = await self._reads.run(job)
+        version, state = await self._reads.run(lambda files: load_now(files.reader, mailbox_id))
+        folded = state.history.floor
         while version < self._shown.version:
             # Others' commits were published while it loaded: it must not stay behind them.
             version, state = await self._advance(version, state)
@@ -369,12 +359,7 @@ class SqliteAccount:
     async def _advance(self, version: int, state: MailboxState) -> tuple[int, MailboxState]:
         shown = self._shown
         base = Snapshot(version, shown.next_segment, shown.account, {state.mailbox_id: state})
-
-        def job(files: AccountFiles) -> CaughtUp | None:
-            with reading(files.reader):
-                return catch_up(files.reader, base)
-
-        caught = await self._reads.run(job)
+        caught = await self._reads.run(lambda files: catch_up_now(files.reader, base))
         if caught is None:
             raise StateDiscarded("The mail store was restored: please connect again.")
         if state.mailbox_id in caught.gone:
@@ -526,7 +511,7 @@ class SqliteAccount:
                 break
             rest += 1
             if not item[1].done():
-                octets += _body_octets(item[0])
+                octets += body_octets(item[0])
                 taken.append(item)
         del self._queue[:rest]
         return taken
@@ -602,12 +587,7 @@ class SqliteAccount:
         job, future = self._jobs.pop(0)
 
         def run() -> None:
-            try:
-                answer: Any = job(files)
-                succeeded = True
-            except Exception as error:  # noqa: BLE001 -- delivered to whoever waits
-                answer = kind_of(error) if isinstance(error, DISK_ERRORS) else error
-                succeeded = False
+            succeeded, answer = attempt(lambda: job(files))
             self._post(self._job_done, future, answer, succeeded)
 
         self._host.writers.submit(run)
@@ -616,8 +596,3 @@ class SqliteAccount:
         self._writing = False
         settle(future, answer, succeeded=succeeded)
         self._next_work()
-
-
-def _body_octets(operation: Operation[Any]) -> int:
-    messages = getattr(operation, "messages", ())
-    return sum(len(message.content.data) for message in messages)

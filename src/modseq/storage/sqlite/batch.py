@@ -251,3 +251,9 @@ def run_step(files: AccountFiles, step: Step) -> None:
         except DISK_ERRORS as error:
             files.drop_writer()
             raise kind_of(error) from error
+
+
+def body_octets(operation: Operation[Any]) -> int:
+    """Return how many octets of bodies an operation brings."""
+    messages = getattr(operation, "messages", ())
+    return sum(len(message.content.data) for message in messages)

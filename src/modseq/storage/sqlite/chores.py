@@ -111,7 +111,7 @@ class Chores:
         if state.history.floor > folded_from:
             # Rare: the history in memory no longer reaches back to the last fold.
             return lambda: run_step(
-                files, lambda connection: fold.finish_from_log(connection, files.settings, now)
+                files, lambda connection: fold.finish_from_log(connection, state, files.settings, now)
             )
         vanished = [
             (change.mod_seq, change.vanished)
@@ -119,7 +119,7 @@ class Chores:
             if change.vanished
         ]
         return lambda: run_step(
-            files, lambda connection: fold.finish(connection, vanished, files.settings, now)
+            files, lambda connection: fold.finish(connection, state, vanished, files.settings, now)
         )
 
     def _trim_step(self, files: AccountFiles, mailbox_id: int) -> Callable[[], None]:

@@ -71,18 +71,22 @@ class Fold:
             self.finished = True
             return
         self.folded_from = row.folded_mod_seq
-        stored = {
-            chunk_no: (newest_max, exists, last_uid)
-            for chunk_no, newest_max, exists, last_uid in connection.execute(
-                "SELECT chunk_no, newest_max, exists_n, last_uid FROM chunk WHERE mailbox_id = ?",
-                (self.mailbox_id,),
-            )
-        }
-        differing = {
-            number for number, chunk in state.chunks.items() if stored.get(number) != _signature(chunk)
-        }
-        emptied = {number for number in stored.keys() - state.chunks.keys() if stored[number][1]}
-        self.pending = sorted(differing | emptied, reverse=True)
+        self.pending = self._outdated(connection, state)
+
+    def _outdated(self, connection: apsw.Connection, state: MailboxState) -> list[int]:
+        """Return the blocks that are not stored as they are at the goal or later."""
+        current: set[int] = set()
+        emptied: set[int] = set()
+        for number, folded, *signature in connection.execute(
+            "SELECT chunk_no, folded, newest_max, exists_n, last_uid FROM chunk WHERE mailbox_id = ?",
+            (self.mailbox_id,),
+        ):
+            chunk = state.chunks.get(number)
+            if folded >= self.goal or (chunk is not None and tuple(signature) == _signature(chunk)):
+                current.add(number)
+            elif chunk is None and signature[1]:
+                emptied.add(number)
+        return sorted(state.chunks.keys() - current | emptied, reverse=True)
 
     def write_chunks(self, connection: apsw.Connection, state: MailboxState) -> None:
         """Write a few blocks as they are in a published state; one step."""
@@ -97,7 +101,9 @@ class Fold:
             number = self.pending.pop()
             _write_chunk(connection, state, number, numbers)
 
-    def finish_from_log(self, connection: apsw.Connection, settings: Settings, now: int) -> bool:
+    def finish_from_log(
+        self, connection: apsw.Connection, state: MailboxState, settings: Settings, now: int
+    ) -> bool:
         """Do the last step with the expunges read from the log."""
         records = connection.execute(
             "SELECT mod_seq, changes FROM log WHERE mailbox_id = ? AND mod_seq > ? AND mod_seq <= ?"
@@ -106,11 +112,12 @@ class Fold:
         )
         changes = [decode_change(mod_seq, record) for mod_seq, record in records]
         vanished = [(change.mod_seq, change.vanished) for change in changes if change.vanished]
-        return self.finish(connection, vanished, settings, now)
+        return self.finish(connection, state, vanished, settings, now)
 
     def finish(
         self,
         connection: apsw.Connection,
+        state: MailboxState,
         vanished: Sequence[tuple[int, NumSet]],
         settings: Settings,
         now: int,
@@ -119,11 +126,16 @@ class Fold:
 
         Returns True when expunges were forgotten, which others must learn.
         """
-        self.finished = True
         row = read_mailbox(connection, self.mailbox_id)
         if row is None or row.folded_mod_seq != self.folded_from:
             # Deleted, or another process was faster: what was written is right all the same.
+            self.finished = True
             return False
+        self.pending = self._outdated(connection, state)
+        if self.pending:
+            # A process that lags behind wrote a block as it was before the goal.
+            return False
+        self.finished = True
         if vanished:
             _write_expunges(connection, self.mailbox_id, vanished, now)
         horizon = _forget_expunges(connection, row, settings, now)

@@ -213,6 +213,18 @@ def catch_up(connection: apsw.Connection, base: Snapshot) -> CaughtUp | None:
     return caught
 
 
+def catch_up_now(connection: apsw.Connection, base: Snapshot) -> CaughtUp | None:
+    """Catch up in a transaction of its own; raises as `catch_up`."""
+    with reading(connection):
+        return catch_up(connection, base)
+
+
+def load_now(connection: apsw.Connection, mailbox_id: int) -> tuple[int, MailboxState]:
+    """Load a mailbox in a transaction of its own; also return the account's version at that moment."""
+    with reading(connection):
+        return read_account(connection).version, load_mailbox(connection, mailbox_id)
+
+
 def _differs(row: MailboxRow, state: MailboxState) -> bool:
     return (row.mod_seq, row.recent_from, row.expunge_horizon) != (
         state.mod_seq,

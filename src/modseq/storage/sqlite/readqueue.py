@@ -53,11 +53,7 @@ class ReadQueue:
         def work() -> None:
             answers: list[tuple[asyncio.Future[Any], bool, Any]] = []
             for job, future in jobs:
-                try:
-                    answers.append((future, True, job(files)))
-                except Exception as error:  # noqa: BLE001 -- delivered to whoever waits for the answer
-                    known = isinstance(error, DISK_ERRORS)
-                    answers.append((future, False, kind_of(error) if known else error))
+                answers.append((future, *attempt(lambda job=job: job(files))))  # type: ignore[misc]
             self._post(self._done, answers)
 
         self._lanes.submit(work)
@@ -67,6 +63,14 @@ class ReadQueue:
         for future, succeeded, answer in answers:
             settle(future, answer, succeeded=succeeded)
         self._begin()
+
+
+def attempt(job: Callable[[], Any]) -> tuple[bool, Any]:
+    """Run a job and return whether it succeeded, and its answer or what to raise where it is waited for."""
+    try:
+        return True, job()
+    except Exception as error:  # noqa: BLE001 -- delivered to whoever waits
+        return False, kind_of(error) if isinstance(error, DISK_ERRORS) else error
 
 
 def settle(future: asyncio.Future[Any], answer: Any, *, succeeded: bool) -> None:

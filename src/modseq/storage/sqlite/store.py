@@ -6,7 +6,7 @@ import asyncio
 import weakref
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 from modseq import limits
 from modseq.core.errors import UserNotFound
@@ -14,9 +14,8 @@ from modseq.storage.disk import Disk
 from modseq.storage.lanes import Lanes
 from modseq.storage.sqlite.account import Host, SqliteAccount
 from modseq.storage.sqlite.directory import RUN, UserTable
-from modseq.storage.sqlite.errors import DISK_ERRORS, kind_of
 from modseq.storage.sqlite.files import Settings
-from modseq.storage.sqlite.readqueue import settle
+from modseq.storage.sqlite.readqueue import attempt, settle
 from modseq.storage.wakeup import Wakeups
 
 Answer = TypeVar("Answer")
@@ -209,12 +208,7 @@ class SqliteStore:
         future: asyncio.Future[Answer] = loop.create_future()
 
         def work() -> None:
-            try:
-                answer: Any = job()
-                succeeded = True
-            except Exception as error:  # noqa: BLE001 -- delivered to whoever waits
-                known = isinstance(error, DISK_ERRORS)
-                answer, succeeded = (kind_of(error) if known else error), False
+            succeeded, answer = attempt(job)
             loop.call_soon_threadsafe(lambda: settle(future, answer, succeeded=succeeded))
 
         self._readers.submit(work)
