@@ -16,5 +16,5 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def examples(count: int) -> int:
-    """Return how many examples a costly test runs: ``count`` by default, fifty times as many in ``long``."""
-    return count * 50 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else count
+    """Return how many examples a costly test runs: ``count`` by default, ten times as many in ``long``."""
+    return count * 10 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else count
