@@ -21,12 +21,34 @@ from pathlib import Path
 from typing import Self
 
 from modseq.server.auth import PasswordCost, hash_password
-from modseq.storage.sqlite.check import check_account
 from modseq.storage.sqlite.store import SqliteStore
 from wire_client import PASSWORD, USER, Client, Gone, Ledger
 
 START_SECONDS_MAX = 30.0
 _MODSEQ = (sys.executable, "-m", "modseq")
+_MODSEQ_SMALL = (
+    sys.executable,
+    "-c",
+    """
+from modseq import limits
+from modseq.core import uidindex
+
+uidindex.BLOCK_BITS, uidindex.BLOCK_UIDS = 4, 16
+limits.LOG_ROWS_FOLD_MIN = 6
+limits.LOG_ROWS_KEPT_MIN = 10
+limits.LOG_CHANGES_IN_MEMORY_MAX = 20
+limits.FOLD_CHUNKS_PER_COMMIT = 2
+limits.EXPUNGES_PER_BLOCK_MAX = 8
+limits.WAL_PAGES_CHECKPOINT_MIN = 60
+limits.SEGMENT_BYTES_MAX = 200_000
+limits.HUGE_OPERATION_MESSAGES_MIN = 4
+
+from modseq.cli.main import main
+
+main()
+""",
+)
+"""The program with bounds so low that little work crosses all of them: logs are folded, segments filled."""
 _CHEAP = {"password_passes": 1, "password_memory_kib": 8, "password_lanes": 1}
 
 
@@ -36,12 +58,14 @@ class Running:
 
     Args:
         place: a directory of the test.
+        small: with bounds so low that housekeeping never ends.
         settings: of the configuration file, beside the data directory and the addresses.
 
     """
 
-    def __init__(self, place: Path, *, workers: int = 1, **settings: object) -> None:
+    def __init__(self, place: Path, *, workers: int = 1, small: bool = False, **settings: object) -> None:
         self.data = place / "data"
+        self._program = _MODSEQ_SMALL if small else _MODSEQ
         self._ready = place / "ready.json"
         self._config = place / "modseq.toml"
         self._log = place / "server.log"
@@ -89,7 +113,7 @@ class Running:
         self._ready.unlink(missing_ok=True)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*_MODSEQ, "serve", "--config", str(self._config)],
+                [*self._program, "serve", "--config", str(self._config)],
                 stdout=log,
                 stderr=log,
                 # A group of its own, so that one signal reaches all its processes at the same moment.
@@ -141,25 +165,15 @@ class Running:
                     return client
         raise AssertionError(f"worker {worker} is never met")
 
-    def problems(self) -> list[str]:
-        """Return what is wrong with the store; the server may run or not."""
-
-        async def look() -> list[str]:
-            async with SqliteStore(self.data) as store:
-                account = await store.account(USER)
-                return list(map(str, await check_account(account)))
-
-        return asyncio.run(look())
-
     def admin(self, *words: str) -> str:
         """Run `modseq admin`, which must find everything in order; return what it says."""
-        command = [*_MODSEQ, "admin", *words, "--data", str(self.data)]
+        command = [*self._program, "admin", *words, "--data", str(self.data)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def start_compaction(self) -> None:
         """Begin to compact the store in a process that `kill` kills with the server's."""
-        command = [*_MODSEQ, "admin", "compact", "--all", "--data", str(self.data)]
+        command = [*self._program, "admin", "compact", "--all", "--data", str(self.data)]
         with self._log.open("ab") as log:
             self._compaction = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)

@@ -16,27 +16,31 @@ from wire_load import MAILBOXES, Actor, Crowd, Journal
 from wire_model import differences, picture, replay
 from wire_server import Running
 
-SCENES = int(os.environ.get("MODSEQ_TORN_SCENES", "16"))
-SECONDS = float(os.environ.get("MODSEQ_TORN_SECONDS", "4"))
+SCENES = int(os.environ.get("MODSEQ_TORN_SCENES", "40"))
+SECONDS = float(os.environ.get("MODSEQ_TORN_SECONDS", "3"))
 SEED = int(os.environ.get("MODSEQ_TORN_SEED", "1"))
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one", "two"])
 def server(request, tmp_path_factory):
-    with Running(tmp_path_factory.mktemp("torn"), workers=request.param) as running:
+    with Running(tmp_path_factory.mktemp("torn"), workers=request.param, small=True) as running:
         with Client(running.address) as client:
             client.run("CREATE Other")
         yield running
 
 
+@pytest.fixture(scope="module")
+def journal(server):
+    return Journal()
+
+
 @pytest.mark.timeout(120 + 10 * SCENES)
-def test_cut_after_any_octet(server):
+def test_cut_after_any_octet(server, journal):
     """
     A session is recorded while others change its mailbox; a client that heard only so much of it goes on.
 
     Short scenes: what was missed of a message is forgiven once the message changes again.
     """
-    journal = Journal()
     octets = tried = 0
     for scene in range(SCENES):
         actors = [
@@ -83,9 +87,8 @@ def _key(memory):
     )
 
 
-def test_sessions_that_keep_breaking_lose_nothing(server):
+def test_sessions_that_keep_breaking_lose_nothing(server, journal):
     """The sockets really break, and what the server did for a command whose reply was lost stays done."""
-    journal = Journal()
     picks = random.Random(SEED)
 
     def connect(ledger, mode):

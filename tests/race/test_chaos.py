@@ -23,10 +23,12 @@ MODES = ["qresync"] * 5 + ["condstore", "plain"]
 
 
 @pytest.mark.timeout(120 + 10 * SECONDS)
-@pytest.mark.parametrize(("workers", "wakeups"), [(1, True), (2, True), (2, False)])
-def test_every_client_knows_what_is_there(tmp_path, workers, wakeups):
+@pytest.mark.parametrize(
+    ("workers", "wakeups", "small"), [(1, True, True), (2, True, False), (2, True, True), (2, False, True)]
+)
+def test_every_client_knows_what_is_there(tmp_path, workers, wakeups, small):
     journal = Journal()
-    with Running(tmp_path, workers=workers, wakeups=wakeups) as server:
+    with Running(tmp_path, workers=workers, wakeups=wakeups, small=small) as server:
         with Client(server.address) as client:
             client.run("CREATE Other")
         actors = _let_them_work(server, journal)
