@@ -157,6 +157,8 @@ class Actor:
         connect: returns a new session; another worker may serve it.
         replaces: whether it also replaces all flags of a message, those of others too.
         stays: whether it keeps its first connection.
+        by_number: how often it speaks of sequence numbers, of 1.
+        acts: what it does, by name; None for everything.
 
     """
 
@@ -167,6 +169,8 @@ class Actor:
     mode: str = "qresync"
     replaces: bool = False
     stays: bool = False
+    by_number: float = 0.3
+    acts: tuple[str, ...] | None = None
     mailboxes: tuple[str, ...] = MAILBOXES
     client: Client = field(init=False)
     steps: int = 0
@@ -190,7 +194,9 @@ class Actor:
 
     def step(self) -> None:
         """Do one random thing, then perhaps remember what is stored by then."""
-        acts = _ACTS if len(self.client.model.slots) < MESSAGES_KEPT else [*_ACTS, *[Actor.delete] * 20]
+        acts = _ACTS if self.acts is None else [getattr(Actor, name) for name in self.acts]
+        if self.acts is None and len(self.client.model.slots) > MESSAGES_KEPT:
+            acts = [*acts, *[Actor.delete] * 20]
         self.picks.choice(acts)(self)
         self.steps += 1
         if self.picks.random() < 0.7:
@@ -228,7 +234,7 @@ class Actor:
 
     def _named(self, uids: list[int]) -> tuple[str, str]:
         """Return `UID ` or nothing, and the set as UIDs or as sequence numbers."""
-        if self.picks.random() < 0.7:
+        if self.picks.random() > self.by_number:
             return "UID ", to_set(uids)
         place = {uid: at for at, uid in enumerate(self.client.model.slots, 1)}
         return "", to_set(place[uid] for uid in uids)
@@ -286,7 +292,7 @@ class Actor:
         if self.mode != "plain" and self.picks.random() < 0.5:
             high = self.client.highest()
             since = self.picks.choice([high, high, max(1, high - self.picks.randint(0, 20)), 0])
-        by_number, silent = self.picks.random() < 0.3, self.picks.random() < 0.4
+        by_number, silent = self.picks.random() < self.by_number, self.picks.random() < 0.4
         reply = self.client.store(uids, mode, flags, since=since, silent=silent, by_number=by_number)
         require(
             reply.is_ok or reply.tagged.code in ("MODIFIED", "EXPUNGEISSUED"),

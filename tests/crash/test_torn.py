@@ -53,6 +53,12 @@ def test_cut_after_any_octet(server, journal):
             )
             for number in range(3)
         ]
+        if scene % 2:
+            # Expunges are withheld from the one while the others remove messages.
+            actors[0].by_number = 0.9
+            actors[0].acts = ("mark", "mark", "share", "fetch", "search", "noop")
+            for actor in actors[1:]:
+                actor.acts = ("delete", "delete", "move", "share", "append")
         for actor in actors:
             actor.open()
         for _ in range(5):
