@@ -46,7 +46,7 @@ def _let_them_work(server: Running, journal: Journal) -> list[Actor]:
         return Client(server.address, mode=mode, ledger=ledger)
 
     crowd = Crowd()
-    meeting = threading.Barrier(len(MODES))
+    meeting = threading.Barrier(len(MODES) + 1)
     actors = [
         Actor(str(number), connect, journal, random.Random(SEED * 100 + number), mode, replaces=True)
         for number, mode in enumerate(MODES)
@@ -74,7 +74,14 @@ def _let_them_work(server: Running, journal: Journal) -> list[Actor]:
 
     for actor in actors:
         crowd.add(lambda is_over, actor=actor: act(actor, is_over))
-    crowd.add(lambda is_over: deliver(server.lmtp_address, journal, is_over))
+
+    def bring(is_over) -> None:
+        try:
+            deliver(server.lmtp_address, journal, is_over)
+        finally:
+            meeting.wait(60)
+
+    crowd.add(bring)
     crowd.start()
     server.admin("compact", "--all")
     end = time.monotonic() + SECONDS
