@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from modseq import clock, limits
 from modseq.core.account import AccountState
-from modseq.core.change import Change, ChangeSet
+from modseq.core.change import ChangeSet
 from modseq.core.errors import (
     ExpungesNotLoaded,
     MailboxNotFound,
@@ -32,11 +32,10 @@ from modseq.core.operations import Operation
 from modseq.storage.disk import Disk
 from modseq.storage.lanes import Lanes
 from modseq.storage.sqlite.batch import BatchResult, body_octets, run_batch
-from modseq.storage.sqlite.chores import Chores
 from modseq.storage.sqlite.errors import DISK_ERRORS, kind_of
 from modseq.storage.sqlite.files import AccountFiles, Settings
+from modseq.storage.sqlite.published import Published
 from modseq.storage.sqlite.reading import (
-    CaughtUp,
     Snapshot,
     catch_up_now,
     load_expunges,
@@ -84,8 +83,7 @@ class SqliteAccount:
         self._loop = asyncio.get_running_loop()
         self._files: AccountFiles | None = None
         self._opening: asyncio.Future[None] | None = None
-        self._shown = Snapshot(0, 1, AccountState(), {})
-        self._states: dict[int, MailboxState] = {}
+        self._shown = Published()
         self._seen = -1
         self._queue: list[tuple[Operation[Any], asyncio.Future[Any]]] = []
         self._work_due = False
@@ -97,7 +95,7 @@ class SqliteAccount:
         self._watchers: dict[object, Callable[[], None]] = {}
         self._discarded = False
         self._rested: asyncio.Future[None] | None = None
-        self.chores = Chores()
+        self._batch_ended: asyncio.Future[None] | None = None
 
     # --- what is published ------------------------------------------------------------------------
 
@@ -107,7 +105,7 @@ class SqliteAccount:
 
     def published(self, mailbox_id: int) -> MailboxState | None:
         """Return the newest published state, None when the mailbox is not loaded or was deleted."""
-        return self._states.get(mailbox_id)
+        return self._shown.states.get(mailbox_id)
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Have ``callback`` called whenever something in the account moved."""
@@ -191,7 +189,7 @@ class SqliteAccount:
         if before.version and (shown.version < before.version or shown.account.epoch != before.account.epoch):
             self.discard()
         self._files = self._reads.files = files
-        self._shown, self._states = shown, {}
+        self._shown.begin(shown)
         self._seen = count if count % 2 == 0 else -1
         opening.set_result(None)
         self._host.opened(self)
@@ -202,10 +200,8 @@ class SqliteAccount:
         if files is None:
             return
         self._files = self._reads.files = None
-        self._states = {}
-        self._shown = Snapshot(self._shown.version, self._shown.next_segment, self._shown.account, {})
+        self._shown.forget()
         self._rested = self._loop.create_future()
-        self.chores = Chores()
 
         def job() -> None:
             files.close()
@@ -229,7 +225,7 @@ class SqliteAccount:
     def discard(self) -> None:
         """Give up everything that is cached: the storage is older than what sessions were told."""
         self._discarded = True
-        self._states = {}
+        self._shown.forget()
         self._notify()
 
     def _notify(self) -> None:
@@ -251,11 +247,22 @@ class SqliteAccount:
             await self.open()
             return
         count = files.turn.count
-        if count == self._seen:
-            return
+        if count != self._seen:
+            await self._look_at(files, count)
+        for mailbox_id in list(self._shown.behind):
+            with contextlib.suppress(MailboxNotFound):
+                await self.mailbox(mailbox_id)
+
+    async def _look_at(self, files: AccountFiles, count: int) -> None:
         before, odd, even = files.turn.own
-        if before == self._seen and count in (odd, even):
-            # Nobody's but our own commit, which is published when it is done.
+        if before == self._seen and count == odd:
+            # Nobody's but our own commit, which is not visible yet.
+            return
+        if before == self._seen and count == even and self._writing:
+            # It is committed, and about to be published.
+            if self._batch_ended is None:
+                self._batch_ended = self._loop.create_future()
+            await asyncio.shield(self._batch_ended)
             return
         await self._catch_up(count)
 
@@ -270,11 +277,13 @@ class SqliteAccount:
             await self.refresh()
 
     async def _catch_up(self, count: int) -> None:
-        """See everything that was committed before this call."""
-        if self._catching is not None and self._catching[0] < count:
+        """See everything that was visible before this call."""
+        under_way = self._catching
+        if under_way is not None and (under_way[0] < count or count % 2):
+            # It may have looked too early. While the count is odd nobody can tell.
             with contextlib.suppress(StorageError):
-                await asyncio.shield(self._catching[1])
-        if self._catching is None or self._catching[0] < count:
+                await asyncio.shield(under_way[1])
+        if self._catching is None:
             self._catching = (count, asyncio.ensure_future(self._catch_up_once()))
         await asyncio.shield(self._catching[1])
 
@@ -284,55 +293,25 @@ class SqliteAccount:
             if files is None:
                 return
             count = files.turn.count
-            base = self._base()
+            base = self._shown.base()
             try:
                 caught = await self._reads.run(lambda files: catch_up_now(files.reader, base))
             except StateDiscarded:
                 self.discard()
                 raise
-            if caught is not None and caught.version > self._shown.version:
-                self._show_caught(caught)
-                self._show(caught.version, caught.next_segment, caught.account)
+            if caught is not None and self._shown.caught_up(base, caught):
                 self._notify()
             if count % 2 == 0 and self._files is files:
                 self._seen = max(self._seen, count)
         finally:
             self._catching = None
 
-    def _base(self) -> Snapshot:
-        shown = self._shown
-        return Snapshot(shown.version, shown.next_segment, shown.account, dict(self._states))
-
-    def _show(self, version: int, next_segment: int, account: AccountState) -> None:
-        self._shown = Snapshot(version, next_segment, account, {})
-
-    def _show_caught(self, caught: CaughtUp) -> None:
-        for mailbox_id in caught.gone:
-            self._states.pop(mailbox_id, None)
-        for mailbox_id, state in caught.states.items():
-            self._show_state(state, caught.changes.get(mailbox_id, ()))
-
-    def _show_state(self, state: MailboxState, changes: Sequence[Change]) -> None:
-        """Publish a state, unless a newer one was published meanwhile."""
-        shown = self._states.get(state.mailbox_id)
-        if shown is not None and shown.mod_seq > state.mod_seq:
-            return
-        history = state.history
-        newest = history.newest
-        for change in changes:
-            if change.mod_seq > newest:
-                history.append(change)
-        if history.expunged is not None and state.horizon:
-            history.expunged.forget(state.horizon)
-        self._states[state.mailbox_id] = state
-        self.chores.note(state, changes)
-
     # --- loading and reading ----------------------------------------------------------------------
 
     async def mailbox(self, mailbox_id: int) -> MailboxState:
         """Return the published state of a mailbox, loading it when it is cold; raises MailboxNotFound."""
-        state = self._states.get(mailbox_id)
-        if state is not None and not self._discarded:
+        state = self._shown.states.get(mailbox_id)
+        if state is not None and mailbox_id not in self._shown.behind:
             return state
         await self.open()
         loading = self._loading.get(mailbox_id)
@@ -342,39 +321,28 @@ class SqliteAccount:
         return await asyncio.shield(loading)
 
     async def _load(self, mailbox_id: int) -> MailboxState:
-        version, state = await self._reads.run(lambda files: load_now(files.reader, mailbox_id))
-        folded = state.history.floor
-        while version < self._shown.version:
-            # Others' commits were published while it loaded: it must not stay behind them.
-            version, state = await self._advance(version, state)
-        shown = self._states.get(mailbox_id)
-        if shown is not None and shown.mod_seq >= state.mod_seq:
-            return shown
-        self._forget_unused()
-        self._states[mailbox_id] = state
-        self.chores.begin(state, folded)
-        self._next_work()
-        return state
-
-    async def _advance(self, version: int, state: MailboxState) -> tuple[int, MailboxState]:
         shown = self._shown
-        base = Snapshot(version, shown.next_segment, shown.account, {state.mailbox_id: state})
-        caught = await self._reads.run(lambda files: catch_up_now(files.reader, base))
-        if caught is None:
-            raise StateDiscarded("The mail store was restored: please connect again.")
-        if state.mailbox_id in caught.gone:
+        if mailbox_id not in shown.states:
+            version, state = await self._reads.run(lambda files: load_now(files.reader, mailbox_id))
+            self._forget_unused()
+            shown.loaded(version, state)
+            self._work_is_due()
+        while mailbox_id in shown.behind:
+            state = shown.states[mailbox_id]
+            base = Snapshot(shown.behind[mailbox_id], shown.next_segment, shown.account, {mailbox_id: state})
+            caught = await self._reads.run(lambda files, base=base: catch_up_now(files.reader, base))  # type: ignore[misc]
+            if caught is None:
+                raise StateDiscarded("The mail store was restored: please connect again.")
+            shown.advanced(state, caught)
+        if mailbox_id not in shown.states:
             raise MailboxNotFound("The mailbox was deleted.")
-        newer = caught.states.get(state.mailbox_id, state)
-        for change in caught.changes.get(state.mailbox_id, ()):
-            newer.history.append(change)
-        return caught.version, newer
+        return shown.states[mailbox_id]
 
     def _forget_unused(self) -> None:
         """Keep memory bounded while nobody watches: states can be loaded again."""
-        if len(self._states) >= limits.MAILBOXES_LOADED_MAX and not (
-            self._watchers or self._queue or self._writing
-        ):
-            self._states.pop(next(iter(self._states)))
+        idle = not (self._watchers or self._queue or self._writing)
+        if idle and len(self._shown.states) >= limits.MAILBOXES_LOADED_MAX:
+            self._shown.drop_one()
 
     async def changes_since(self, mailbox_id: int, mod_seq: int) -> ChangeSet:
         """Return what happened after ``mod_seq``."""
@@ -391,7 +359,7 @@ class SqliteAccount:
         log, complete_to, horizon = await self._reads.run(
             lambda files: load_expunges(files.reader, mailbox_id)
         )
-        shown = self._states.get(mailbox_id)
+        shown = self._shown.states.get(mailbox_id)
         if shown is None or complete_to < shown.history.floor:
             return
         history = shown.history
@@ -400,14 +368,14 @@ class SqliteAccount:
         if horizon > shown.horizon:
             shown = shown.copy()
             shown.horizon = horizon
-            self._states[mailbox_id] = shown
+            self._shown.states[mailbox_id] = shown
 
     async def counters(self, mailbox_ids: Iterable[int]) -> Mapping[int, Counters]:
         """Return the counters of mailboxes without opening them."""
         found: dict[int, Counters] = {}
         cold: list[int] = []
         for mailbox_id in mailbox_ids:
-            state = self._states.get(mailbox_id)
+            state = self._shown.states.get(mailbox_id)
             if state is None:
                 cold.append(mailbox_id)
             else:
@@ -450,7 +418,7 @@ class SqliteAccount:
             await self.open()
         first: MailboxState | None = None
         for mailbox_id in operation.mailbox_ids():
-            state = self._states.get(mailbox_id)
+            state = self._shown.states.get(mailbox_id)
             if state is None:
                 state = await self.mailbox(mailbox_id)
             first = first or state
@@ -466,10 +434,10 @@ class SqliteAccount:
             return
         if self._jobs:
             self._begin_job(files)
-        elif self._queue and not self.chores.are_overdue(files):
+        elif self._queue and not self._shown.chores.are_overdue(files):
             self._begin_batch(files)
         else:
-            step = None if self._discarded else self.chores.next_step(files, self._states)
+            step = None if self._discarded else self._shown.chores.next_step(files, self._shown.states)
             if step is not None:
                 self._begin_chore(step)
             elif self._queue:
@@ -485,7 +453,7 @@ class SqliteAccount:
         if not items:
             return
         self._writing = True
-        base = self._base()
+        base = self._shown.base()
         now = clock.now_seconds()
 
         def job() -> None:
@@ -497,7 +465,7 @@ class SqliteAccount:
                 failure = StorageFailed("The change could not be stored.")
                 failure.__cause__ = error
                 result = BatchResult([failure] * len(items))
-            self._post(self._batch_done, items, result)
+            self._post(self._batch_done, items, base, result)
 
         self._host.writers.submit(job)
 
@@ -517,14 +485,19 @@ class SqliteAccount:
         return taken
 
     def _batch_done(
-        self, items: list[tuple[Operation[Any], asyncio.Future[Any]]], result: BatchResult
+        self,
+        items: list[tuple[Operation[Any], asyncio.Future[Any]]],
+        base: Snapshot,
+        result: BatchResult,
     ) -> None:
         self._writing = False
         committed = result.draft is not None
-        if result.version > self._shown.version:
-            self._show_result(result)
-            if committed:
-                self._seen = result.count if result.count is not None else self._seen
+        self._shown.committed(base, result.caught, result.draft, result.version)
+        if result.count is not None:
+            self._seen = max(self._seen, result.count)
+        ended, self._batch_ended = self._batch_ended, None
+        if ended is not None:
+            ended.set_result(None)
         for (_, future), outcome in zip(items, result.outcomes, strict=True):
             settle(future, outcome, succeeded=not isinstance(outcome, Exception))
         if any(isinstance(outcome, StateDiscarded) for outcome in result.outcomes):
@@ -533,24 +506,9 @@ class SqliteAccount:
             self._notify()
         if committed:
             self._host.moved(self.number)
-            self.chores.resume()
+            self._shown.chores.resume()
         # Those who were answered just now run first, so that what they do next joins the next batch.
         self._work_is_due()
-
-    def _show_result(self, result: BatchResult) -> None:
-        caught, draft = result.caught, result.draft
-        account, next_segment = self._shown.account, self._shown.next_segment
-        if caught is not None:
-            self._show_caught(caught)
-            account, next_segment = caught.account, caught.next_segment
-        if draft is not None:
-            account = draft.account
-            for mailbox_id, state in draft.states.items():
-                self._show_state(state, draft.changes.get(mailbox_id, ()))
-            for mailbox_id in draft.deleted:
-                self._states.pop(mailbox_id, None)
-                self.chores.drop(mailbox_id)
-        self._show(result.version, next_segment, account)
 
     # --- housekeeping -----------------------------------------------------------------------------
 
@@ -569,7 +527,7 @@ class SqliteAccount:
 
     def _chore_done(self, error: BaseException | None) -> None:
         self._writing = False
-        self.chores.done(failed=error is not None)
+        self._shown.chores.done(failed=error is not None)
         if error is not None:
             _log.warning("Housekeeping of account %d failed: %s", self.number, error)
         self._next_work()

@@ -142,7 +142,10 @@ class Batch:
             if mailbox_id in self._caught.states:
                 return self._caught.states[mailbox_id]
         state = self._base.states.get(mailbox_id)
-        return load_mailbox(self._connection, mailbox_id) if state is None else state
+        if state is not None:
+            return state
+        behind = self._base.behind.get(mailbox_id)
+        return load_mailbox(self._connection, mailbox_id, behind.palette if behind is not None else None)
 
     def store_bodies(self, draft: AccountDraft, stamp: Stamp) -> list[Location]:
         """Make the bodies of new messages durable, before any row names them."""

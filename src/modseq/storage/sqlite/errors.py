@@ -15,13 +15,16 @@ DISK_ERRORS = (apsw.Error, OSError)
 
 
 def kind_of(error: BaseException) -> StorageError:
-    """Return the error to raise in place of one of SQLite or of the file system."""
+    """Return the error to raise in place of one of SQLite or of the file system, which becomes its cause."""
     if isinstance(error, StorageError):
         return error
     if isinstance(error, apsw.FullError) or (isinstance(error, OSError) and error.errno in _FULL):
-        return StorageFull("The disk is full.")
-    if isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
-        return StorageFailed("The database is damaged.")
-    if isinstance(error, apsw.BusyError):
-        return StorageFailed("The database is locked by another program.")
-    return StorageFailed("The disk or the database failed.")
+        kind: StorageError = StorageFull("The disk is full.")
+    elif isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
+        kind = StorageFailed("The database is damaged.")
+    elif isinstance(error, apsw.BusyError):
+        kind = StorageFailed("The database is locked by another program.")
+    else:
+        kind = StorageFailed("The disk or the database failed.")
+    kind.__cause__ = error
+    return kind

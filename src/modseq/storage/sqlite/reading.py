@@ -87,12 +87,14 @@ class Snapshot:
         version: the account's commits up to this moment.
         next_segment: no segment below it is made again.
         states: the mailboxes that are loaded.
+        behind: loaded mailboxes that may lack changes: not to be built on, but their palettes live on.
     """
 
     version: int
     next_segment: int
     account: AccountState
     states: Mapping[int, MailboxState]
+    behind: Mapping[int, MailboxState] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
