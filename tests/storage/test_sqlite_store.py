@@ -14,8 +14,11 @@ from modseq.core.mailbox_operations import CreateMailbox, DeleteMailbox, Subscri
 from modseq.core.numset import NumSet
 from modseq.core.operations import Append, ClaimRecent, Expunge
 from modseq.storage.locks import TurnLock
+from modseq.storage.sqlite.batch import run_step
 from modseq.storage.sqlite.compaction import compact, usage
 from modseq.storage.sqlite.files import Settings
+from modseq.storage.sqlite.folding import Fold
+from modseq.storage.sqlite.reading import catch_up_now
 from modseq.storage.sqlite.restore import restore_epoch
 from modseq.storage.sqlite.store import SqliteStore
 from storage.scenarios import (
@@ -627,5 +630,76 @@ def test_a_cancelled_command_leaves_the_queue_working(tmp_path):
             await asyncio.gather(*tasks, return_exceptions=True)
             assert (await store(account, INBOX, [1], "+", "$last")).applied
             assert await problems_of(account) == []
+
+    run(scenario())
+
+
+def test_a_lagging_process_cannot_fold_an_older_block_in_between(tmp_path):
+    async def scenario():
+        async with (
+            SqliteStore(tmp_path / "d", wakeups=False) as one,
+            SqliteStore(tmp_path / "d", wakeups=False) as two,
+        ):
+            ann = await with_user(one)
+            bob = await two.account("ann")
+            await append(ann, INBOX, "a", "b")
+            old = await bob.mailbox(INBOX)
+            await expunge(ann, INBOX, 1, 2)
+            new = await ann.mailbox(INBOX)
+            ahead, lagging = Fold(INBOX, new.mod_seq), Fold(INBOX, old.mod_seq)
+
+            def step(fold, state):
+                return lambda files: run_step(files, lambda c: fold.write_chunks(c, state))
+
+            vanished = [(new.mod_seq, uids(1, 2))]
+
+            def finish(files):
+                run_step(files, lambda c: ahead.finish(c, new, vanished, files.settings, 0))
+
+            await ann.write(lambda files: ahead.begin(files.writer, new))
+            assert ahead.chunks_written
+            await bob.write(lambda files: lagging.begin(files.writer, old))
+            await bob.write(step(lagging, old))
+            await ann.write(finish)
+            assert not ahead.finished
+            assert ahead.pending == [0]
+            await ann.write(step(ahead, new))
+            await ann.write(finish)
+            assert ahead.finished
+            late = Fold(INBOX, old.mod_seq, folded_from=1, pending=[0])
+            await bob.write(step(late, old))
+            assert late.finished
+        async with SqliteStore(tmp_path / "d", wakeups=False) as again:
+            account = await again.account("ann")
+            assert (await account.mailbox(INBOX)).exists == 0
+            assert await problems_of(account) == []
+
+    run(scenario())
+
+
+def test_a_mailbox_loaded_while_a_job_runs_is_caught_up_before_it_is_built_on(tmp_path):
+    async def scenario():
+        async with (
+            SqliteStore(tmp_path / "d", wakeups=False) as one,
+            SqliteStore(tmp_path / "d", wakeups=False) as two,
+        ):
+            ann = await with_user(one)
+            bob = await two.account("ann")
+            work = (await ann.commit(CreateMailbox("Work"))).mailbox_id
+            await append(ann, INBOX, "a")
+            await bob.refresh()
+            base = bob._shown.base()
+            # The snapshot of a job was taken without INBOX; now INBOX is loaded, and moves elsewhere.
+            first = await bob.mailbox(INBOX)
+            await append(ann, INBOX, "b")
+            await append(ann, work, "c")
+            caught = await bob._reads.run(lambda files: catch_up_now(files.reader, base))
+            assert bob._shown.caught_up(base, caught)
+            assert INBOX in bob._shown.behind
+            assert (await append(bob, INBOX, "d")).uids == (3,)
+            state = await bob.mailbox(INBOX)
+            assert state.exists == 3
+            assert state.palette is first.palette
+            assert await problems_of(bob) == []
 
     run(scenario())
