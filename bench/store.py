@@ -73,12 +73,12 @@ async def writes(data: Path, seconds: float, messages: int) -> None:
                 f"STORE, {workers:3} committers: {statistics.median(r for r, _ in rates):9,.0f}/s"
                 f"   worst {max(w for _, w in rates):6.1f} ms"
             )
+        one = message()
+
+        async def append(_number: int, _step: int) -> None:
+            await account.commit(Append(inbox, (one,)))
+
         for workers in (1, 8):
-            one = message()
-
-            async def append(number: int, step: int) -> None:
-                await account.commit(Append(inbox, (one,)))
-
             rates = [await timed(seconds, workers, append) for _ in range(3)]
             print(
                 f"APPEND 4 KB, {workers:1} committers: {statistics.median(r for r, _ in rates):7,.0f}/s"
@@ -94,7 +94,7 @@ async def reads(data: Path, count: int) -> None:
         await fill(account, inbox, count)
         for uid in range(1, 101):
             await account.commit(StoreFlags(inbox, NumSet.single(uid * 7), "+", ("\\Seen",)))
-        while account.is_busy:
+        while account.is_busy:  # noqa: ASYNC110 -- nobody announces that housekeeping has ended
             await asyncio.sleep(0.01)
     times = []
     for _ in range(3):
