@@ -16,10 +16,7 @@ check: setup
 	.venv/bin/lint-imports
 
 test: check
-	.venv/bin/coverage erase
-	.venv/bin/coverage run -m pytest
-	.venv/bin/coverage combine --quiet
-	.venv/bin/coverage report --fail-under=80
+	.venv/bin/pytest --numprocesses=2 --cov --cov-report=term:skip-covered --cov-fail-under=80
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage*

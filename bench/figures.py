@@ -1,11 +1,12 @@
 """Measure a running server as its clients see it, and print one table.
 
     python bench/figures.py [--runs 5] [--messages 100000] [--large 1000000] [--only NAME ...]
+    python bench/figures.py --connect HOST:PORT      another server, with a user bench, password bench
 
 Starts `modseq serve` on an empty store in a temporary folder (put it on the disk that you want to measure:
 --data), fills one mailbox by doubling it with COPY, and runs each workload several times. The client is a
 process of its own. Every figure is a median of the runs, with the lowest and the highest beside it. Sync
-is on: a STORE or APPEND is answered when it is on the disk.
+is on: a STORE or APPEND is answered when it is on the disk. Another server must be set up alike.
 """
 
 from __future__ import annotations
@@ -90,9 +91,28 @@ async def server(folder: Path) -> AsyncIterator[tuple[str, int, int]]:
     """Start a server on an empty store; yield host, port and process id."""
     program = [sys.executable, "-m", "modseq"]
     data = folder / "data"
-    subprocess.run([*program, "user", "add", USER, "--data", data, "--password-stdin"], input=PASSWORD + "\n", text=True, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*program, "user", "add", USER, "--data", data, "--password-stdin"],
+        input=PASSWORD + "\n",
+        text=True,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     ready = folder / "ready.json"
-    process = subprocess.Popen([*program, "serve", "--data", data, "--imap", "127.0.0.1:0", "--allow-plaintext", "--ready-file", ready], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [
+            *program,
+            "serve",
+            "--data",
+            data,
+            "--imap",
+            "127.0.0.1:0",
+            "--allow-plaintext",
+            "--ready-file",
+            ready,
+        ],
+        stdout=subprocess.DEVNULL,
+    )
     try:
         while not ready.exists() or not ready.read_text().strip():
             if process.poll() is not None:
@@ -104,6 +124,13 @@ async def server(folder: Path) -> AsyncIterator[tuple[str, int, int]]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+@contextlib.asynccontextmanager
+async def elsewhere(address: str) -> AsyncIterator[tuple[str, int, int]]:
+    """Yield a server that runs already; its process is not known."""
+    host, port = address.rsplit(":", 1)
+    yield host, int(port), 0
 
 
 async def fill(client: Client, mailbox: bytes, count: int) -> None:
@@ -127,19 +154,23 @@ def number(answer: bytes, word: bytes) -> int:
 
 
 async def select_qresync(client: Client, other: Client, mailbox: bytes) -> float:
-    await client.do(b"UNSELECT") if client.octets and client.selected else None  # type: ignore[attr-defined]
+    """Return the seconds of a SELECT that tells ten changes, up to the tagged reply."""
     answer = await client.do(b"SELECT " + mailbox)
     validity, mod_seq = number(answer, b"[UIDVALIDITY"), number(answer, b"[HIGHESTMODSEQ")
     await client.do(b"UNSELECT")
     await other.do(b"SELECT " + mailbox)
-    for uid in range(1, 11):
-        sign = b"+" if (mod_seq // 10) % 2 else b"-"
-        await other.do(b"UID STORE %d %bFLAGS.SILENT (\\Flagged)" % (uid * 97, sign))
-        await other.do(b"UID STORE %d %bFLAGS.SILENT ($Bench)" % (uid * 97, sign))
+    for place in range(1, 11):
+        answer = await other.do(b"UID STORE %d +FLAGS ($Bench)" % (place * 97))
+        if b"FETCH" not in answer or b"$Bench" not in answer:
+            raise SystemExit("a STORE changed nothing")
+        await other.do(b"UID STORE %d -FLAGS ($Bench)" % (place * 97))
+    await other.do(b"UNSELECT")
     await asyncio.sleep(0.05)
     started = time.perf_counter()
     answer = await client.do(b"SELECT %b (QRESYNC (%d %d))" % (mailbox, validity, mod_seq))
     took = time.perf_counter() - started
+    if answer.count(b" FETCH (") != 10:
+        raise SystemExit("ten changes were not told")
     await client.do(b"UNSELECT")
     return took
 
@@ -155,7 +186,10 @@ async def conditional_stores(clients: list[Client], seconds: float) -> float:
         while time.perf_counter() < until:
             turn += 1
             sign = b"+" if turn % 2 else b"-"
-            await client.do(b"UID STORE %d (UNCHANGEDSINCE 9000000000) %bFLAGS.SILENT ($Bench%d)" % (at * 50 + 1 + turn // 2 % 50, sign, at))
+            await client.do(
+                b"UID STORE %d (UNCHANGEDSINCE 9000000000) %bFLAGS.SILENT ($Bench%d)"
+                % (at * 50 + 1 + turn // 2 % 50, sign, at)
+            )
             done += 1
 
     started = time.perf_counter()
@@ -164,7 +198,11 @@ async def conditional_stores(clients: list[Client], seconds: float) -> float:
 
 
 async def appends(clients: list[Client], mailbox: bytes, seconds: float) -> float:
-    body = b"From: a@example.org\r\nSubject: bench\r\nDate: Mon, 2 Nov 2026 10:00:00 +0000\r\n\r\n" + b"0123456789abcdef" * 250 + b"\r\n"
+    body = (
+        b"From: a@example.org\r\nSubject: bench\r\nDate: Mon, 2 Nov 2026 10:00:00 +0000\r\n\r\n"
+        + b"0123456789abcdef" * 250
+        + b"\r\n"
+    )
     done = 0
     until = time.perf_counter() + seconds
 
@@ -244,7 +282,8 @@ async def run(options: argparse.Namespace) -> list[Row]:
         return not wanted or name in wanted
 
     with tempfile.TemporaryDirectory(dir=options.data) as folder:
-        async with server(Path(folder)) as (host, port, pid):
+        peer = elsewhere(options.connect) if options.connect else server(Path(folder))
+        async with peer as (host, port, pid):
             first = await Client.connect(host, port)
             second = await Client.connect(host, port)
             for client in (first, second):
@@ -256,9 +295,15 @@ async def run(options: argparse.Namespace) -> list[Row]:
                 await fill(first, mailbox, count)
                 await first.do(b"UNSELECT")
                 if asked("select"):
-                    await select_once(first, second, mailbox)
-                    took = [await select_once(first, second, mailbox) for _ in range(4 * options.runs)]
-                    rows.append((f"SELECT (QRESYNC) after 10 changes, {count:,} messages", "ms", [each * 1e3 for each in took]))
+                    await select_qresync(first, second, mailbox)
+                    took = [await select_qresync(first, second, mailbox) for _ in range(4 * options.runs)]
+                    rows.append(
+                        (
+                            f"SELECT (QRESYNC) after 10 changes, {count:,} messages",
+                            "ms",
+                            [each * 1e3 for each in took],
+                        )
+                    )
             await small(options, asked, rows, host, port, pid)
             if asked("noop"):
                 await first.do(b"SELECT big")
@@ -274,12 +319,9 @@ async def run(options: argparse.Namespace) -> list[Row]:
     return rows
 
 
-async def select_once(client: Client, other: Client, mailbox: bytes) -> float:
-    client.selected = False  # type: ignore[attr-defined]
-    return await select_qresync(client, other, mailbox)
-
-
-async def small(options: argparse.Namespace, asked: Callable[[str], bool], rows: list[Row], host: str, port: int, pid: int) -> None:
+async def small(
+    options: argparse.Namespace, asked: Callable[[str], bool], rows: list[Row], host: str, port: int, pid: int
+) -> None:
     """Run the workloads on the smaller mailbox and on new ones."""
     one = await Client.connect(host, port)
     if asked("fetch"):
@@ -301,7 +343,9 @@ async def small(options: argparse.Namespace, asked: Callable[[str], bool], rows:
                 await client.do(b"SELECT " + mailbox)
             for count in (1, 8):
                 rates = [await conditional_stores(many[:count], options.seconds) for _ in range(options.runs)]
-                rows.append((f"conditional STORE, {count} session{'s' * (count > 1)}, {label} messages", "/s", rates))
+                rows.append(
+                    (f"conditional STORE, {count} session{'s' * (count > 1)}, {label} messages", "/s", rates)
+                )
             for client in many:
                 await client.do(b"UNSELECT")
     if asked("append"):
@@ -312,7 +356,7 @@ async def small(options: argparse.Namespace, asked: Callable[[str], bool], rows:
     if asked("notify"):
         latencies = [each * 1e3 for each in await notify(host, port, b"m100", 100)]
         rows.append(("STORE to FETCH in 100 idle sessions", "ms", latencies))
-    if asked("memory"):
+    if asked("memory") and pid:
         await asyncio.sleep(1)
         costs = []
         for _ in range(3):
@@ -330,17 +374,22 @@ keepers: list[Client] = []
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one run of STORE and APPEND")
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--large", type=int, default=1_000_000)
     parser.add_argument("--data", default=None, help="folder on the disk to measure")
+    parser.add_argument("--connect", default=None, metavar="HOST:PORT")
     parser.add_argument("--only", nargs="*", default=[], help="select fetch store append notify memory noop")
     rows = asyncio.run(run(parser.parse_args()))
     print(f"{platform.machine()}, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}")
     for name, unit, values in rows:
-        print(f"{name:<66} {statistics.median(values):10.2f} {unit:<13} ({min(values):.2f} to {max(values):.2f})")
+        print(
+            f"{name:<66} {statistics.median(values):10.2f} {unit:<13} ({min(values):.2f} to {max(values):.2f})"
+        )
 
 
 if __name__ == "__main__":
