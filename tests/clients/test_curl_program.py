@@ -8,12 +8,11 @@ from clients_support import PASSWORD, need
 def curl(served, path, *words):
     program = need("curl", "curl")
     url = f"imap://{served.host}:{served.port}/{path}"
-    done = subprocess.run(
+    return subprocess.run(
         [program, "-sS", "--max-time", "20", "-u", f"ann:{PASSWORD}", url, *words],
         capture_output=True,
         timeout=30,
     )
-    return done
 
 
 def test_append_list_search_fetch_store(served, mails, tmp_path):
