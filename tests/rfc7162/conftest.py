@@ -8,6 +8,7 @@ import pytest
 from modseq.core.history import ExpungeLog, History
 from modseq.storage.base import Store
 from modseq.storage.memory import MemoryStore
+from modseq.storage.sqlite.account import SqliteAccount
 from modseq.storage.sqlite.store import SqliteStore
 from server.serving import Server, serving
 from server.talk import Conversation
@@ -79,7 +80,9 @@ def forget_expunges(server: Server) -> Callable[[str, int], None]:
             state.horizon = min(horizon, state.mod_seq)
             expunged.forget(state.horizon)
             state.history = History(floor=state.mod_seq, expunged=expunged)
-            account._states[state.mailbox_id] = state
+            # Each backend publishes from a table of its own.
+            states = account._shown.states if isinstance(account, SqliteAccount) else account._states
+            states[state.mailbox_id] = state
 
         server.call(work())
 
