@@ -40,9 +40,13 @@ class Server:
     def run(self, work):
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
-    def close(self) -> None:
+    async def _stop(self) -> None:
         self.listener.stop()
-        self.run(self.service.stop())
+        await self.service.stop()
+
+    def close(self) -> None:
+        # On the loop's own thread: an asyncio server that is closed from another races with its connections.
+        self.run(self._stop())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
         self.loop.close()
