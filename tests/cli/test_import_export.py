@@ -11,9 +11,9 @@ from click.testing import CliRunner
 import mailgen
 from modseq import limits
 from modseq.cli import import_mail
-from modseq.cli.mailfiles import mbox
 from modseq.cli.mailstore import account_at
 from modseq.cli.main import program
+from modseq.mailfiles import mbox
 
 CORPUS = Path(os.environ.get("MODSEQ_CORPUS", Path(__file__).parents[3] / "shared" / "corpus"))
 

@@ -11,7 +11,6 @@ import click
 
 from modseq import clock
 from modseq.cli.demo_guide import Scene, guide
-from modseq.cli.mailfiles.message import header_moment, to_mailbox
 from modseq.cli.output import fail, say
 from modseq.cli.serve import open_store
 from modseq.core.errors import UserExists
@@ -20,6 +19,7 @@ from modseq.core.message import NewMessage
 from modseq.core.numset import NumSet
 from modseq.core.operations import Append, ClaimRecent, Expunge
 from modseq.core.store_flags import StoreFlags
+from modseq.mailfiles.message import header_moment, to_mailbox
 from modseq.server import supervisor
 from modseq.server.auth import hash_password
 from modseq.server.delivery import intake

@@ -11,9 +11,6 @@ from typing import NoReturn
 import click
 from tqdm import tqdm
 
-from modseq.cli.mailfiles.maildir import MaildirWriter
-from modseq.cli.mailfiles.mbox import write_message
-from modseq.cli.mailfiles.message import MOMENT_MAX, StoredMessage
 from modseq.cli.mailstore import (
     account_at,
     data_option,
@@ -27,6 +24,9 @@ from modseq.core.errors import MailboxNotFound
 from modseq.core.mailbox import MailboxState
 from modseq.core.message import MessageRow
 from modseq.limits import EXPORT_BATCH_MESSAGES_MAX, IMPORT_BATCH_BYTES_MAX
+from modseq.mailfiles.maildir import MaildirWriter
+from modseq.mailfiles.mbox import write_message
+from modseq.mailfiles.message import MOMENT_MAX, StoredMessage
 from modseq.storage.base import Account
 
 

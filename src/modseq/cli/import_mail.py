@@ -13,8 +13,6 @@ import click
 from tqdm import tqdm
 
 from modseq import clock
-from modseq.cli.mailfiles.message import FileMessage
-from modseq.cli.mailfiles.source import NoMail, Source, find_source
 from modseq.cli.mailstore import account_at, data_option, mailbox_option, progress_option, user_option
 from modseq.cli.output import fail, note, progress, run, say
 from modseq.core.account import MailboxMeta
@@ -27,6 +25,8 @@ from modseq.limits import (
     IMPORT_BATCH_BYTES_MAX,
     IMPORT_BATCH_MESSAGES_MAX,
 )
+from modseq.mailfiles.message import FileMessage
+from modseq.mailfiles.source import NoMail, Source, find_source
 from modseq.server.delivery import intake
 from modseq.storage.base import Account
 

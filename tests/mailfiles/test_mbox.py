@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mailgen
-from modseq.cli.mailfiles import mbox
-from modseq.cli.mailfiles.mbox import NotAnMbox, asctime, is_separator, read_mbox, write_message
-from modseq.cli.mailfiles.message import StoredMessage, to_file, to_mailbox
+from modseq.mailfiles import mbox
+from modseq.mailfiles.mbox import NotAnMbox, asctime, is_separator, read_mbox, write_message
+from modseq.mailfiles.message import StoredMessage, to_file, to_mailbox
 
 BEGIN = b"From a@example.org Mon Jan  1 00:00:00 2024\n"
 MOMENT = 1_704_067_200

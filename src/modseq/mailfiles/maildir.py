@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modseq import clock
-from modseq.cli.mailfiles.message import (
+from modseq.limits import APPEND_LITERAL_BYTES_MAX
+from modseq.mailfiles.message import (
     FileMessage,
     StoredMessage,
     header_field,
@@ -24,7 +25,6 @@ from modseq.cli.mailfiles.message import (
     to_file,
     to_mailbox,
 )
-from modseq.limits import APPEND_LITERAL_BYTES_MAX
 
 _KEYWORDS_FILE = "dovecot-keywords"
 _LETTERS = {

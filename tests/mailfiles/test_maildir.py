@@ -6,15 +6,15 @@ import os
 import pytest
 
 import mailgen
-from modseq.cli.mailfiles import maildir
-from modseq.cli.mailfiles.maildir import (
+from modseq.mailfiles import maildir
+from modseq.mailfiles.maildir import (
     MaildirWriter,
     is_maildir,
     read_maildir,
     read_message_file,
     subfolders,
 )
-from modseq.cli.mailfiles.message import StoredMessage
+from modseq.mailfiles.message import StoredMessage
 
 
 def make(path, files):

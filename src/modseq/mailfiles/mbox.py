@@ -18,7 +18,8 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from modseq.cli.mailfiles.message import (
+from modseq.limits import APPEND_LITERAL_BYTES_MAX, MBOX_READ_BYTES
+from modseq.mailfiles.message import (
     FileMessage,
     StoredMessage,
     header_field,
@@ -27,7 +28,6 @@ from modseq.cli.mailfiles.message import (
     to_file,
     to_mailbox,
 )
-from modseq.limits import APPEND_LITERAL_BYTES_MAX, MBOX_READ_BYTES
 
 _MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
 # A separator must show a date, or be Mozilla's "From - ": text after an empty line may begin with "From ".

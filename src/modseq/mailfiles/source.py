@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from modseq.cli.mailfiles.maildir import (
+from modseq.limits import MBOX_READ_BYTES
+from modseq.mailfiles.maildir import (
     is_maildir,
     message_files,
     read_maildir,
     read_message_file,
     subfolders,
 )
-from modseq.cli.mailfiles.mbox import is_separator, read_mbox
-from modseq.cli.mailfiles.message import FileMessage
-from modseq.limits import MBOX_READ_BYTES
+from modseq.mailfiles.mbox import is_separator, read_mbox
+from modseq.mailfiles.message import FileMessage
 
 
 class NoMail(ValueError):
