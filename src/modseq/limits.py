@@ -411,3 +411,11 @@ SEARCH_NUMBERS_PER_PIECE = 16_384
 SEARCH_SET_IN_LOOP_MAX = 16_384
 """Results whose set is spelled on the loop; more go to a thread, because scattered ones take microseconds
 each."""
+
+# --- mirror: how much is asked, kept and committed at once -----------------------------------------
+
+MIRROR_BUSY_MILLISECONDS_MAX = 10_000
+"""How long one process waits for another that writes to the same mirror: a batch takes a tenth of a second."""
+
+MIRROR_DEFECTS_SHOWN_MAX = 5
+"""Examples shown of one kind of defect in a mirror."""
