@@ -233,6 +233,75 @@ async def noop_during_store(worker: Client, other: Client, turn: int) -> list[fl
     return latencies
 
 
+async def latencies_during(
+    worker: Client, command: bytes, noop: Client, store: Client
+) -> tuple[float, list[float], list[float]]:
+    """Return how long a command took, and the latencies of NOOPs and of STOREs in two other sessions.
+
+    They go on for two seconds after the command, while what it did is folded.
+    """
+    worker.keep = False
+    done = False
+    noops: list[float] = []
+    stores: list[float] = []
+
+    async def again(client: Client, commands: list[bytes], latencies: list[float]) -> None:
+        turn = 0
+        while not done:
+            started = time.perf_counter()
+            await client.do(commands[turn % len(commands)])
+            latencies.append(time.perf_counter() - started)
+            turn += 1
+            await asyncio.sleep(0.001)
+
+    others = asyncio.gather(
+        again(noop, [b"NOOP"], noops),
+        again(store, [b"UID STORE 5 %bFLAGS.SILENT (\\Flagged)" % sign for sign in (b"+", b"-")], stores),
+    )
+    started = time.perf_counter()
+    await worker.do(command)
+    took = time.perf_counter() - started
+    await asyncio.sleep(2)
+    done = True
+    await others
+    worker.keep = True
+    return took, noops, stores
+
+
+async def huge(worker: Client, noop: Client, store: Client, options: argparse.Namespace) -> list[Row]:
+    """Run COPY, MOVE and EXPUNGE of a whole large mailbox beside two other sessions."""
+    rows: list[Row] = []
+    await noop.do(b"SELECT INBOX")
+    await store.do(b"SELECT m100")
+    with contextlib.suppress(SystemExit):
+        await worker.do(b"CREATE moved")
+    steps: list[tuple[str, list[bytes], bytes]] = [
+        ("STORE 1:* +FLAGS", [b"SELECT big"], b"STORE 1:* +FLAGS.SILENT (\\Answered)"),
+        ("COPY 1:*", [], b"COPY 1:* moved"),
+        ("MOVE 1:*", [b"SELECT moved"], b"MOVE 1:* big"),
+        ("EXPUNGE of half", [b"SELECT big", b"STORE 1:%d +FLAGS.SILENT (\\Deleted)" % options.large], b"EXPUNGE"),
+    ]
+    for name, before, command in steps:
+        for each in before:
+            worker.keep = False
+            await worker.do(each)
+            await asyncio.sleep(2)
+        took, noops, stores = await latencies_during(worker, command, noop, store)
+        label = f"{name}, {options.large:,} messages"
+        rows.append((f"{label}, to tagged OK", "s", [took]))
+        for kind, latencies in (("NOOP", noops), ("STORE", stores)):
+            latencies.sort()
+            rows.append(
+                (
+                    f"{kind} elsewhere during {label}, p99 (most)",
+                    "ms",
+                    [latencies[int(len(latencies) * 0.99)] * 1e3, latencies[-1] * 1e3],
+                )
+            )
+    await worker.do(b"UNSELECT")
+    return rows
+
+
 def resident(pid: int) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
@@ -289,7 +358,7 @@ async def run(options: argparse.Namespace) -> list[Row]:
             for client in (first, second):
                 await client.do(b"ENABLE QRESYNC")
             sizes = {b"m100": options.messages}
-            if asked("select") or asked("noop"):
+            if asked("select") or asked("noop") or asked("huge"):
                 sizes[b"big"] = options.large
             for mailbox, count in sizes.items():
                 await fill(first, mailbox, count)
@@ -316,6 +385,9 @@ async def run(options: argparse.Namespace) -> list[Row]:
                     p99.append(latencies[int(len(latencies) * 0.99)] * 1e3)
                 rows.append((f"NOOP elsewhere during STORE 1:* on {options.large:,}, p99", "ms", p99))
                 rows.append((f"STORE 1:* +FLAGS.SILENT on {options.large:,}, to tagged OK", "s", seconds))
+            if asked("huge"):
+                third = await Client.connect(host, port)
+                rows.extend(await huge(first, second, third, options))
     return rows
 
 
@@ -383,7 +455,7 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=1_000_000)
     parser.add_argument("--data", default=None, help="folder on the disk to measure")
     parser.add_argument("--connect", default=None, metavar="HOST:PORT")
-    parser.add_argument("--only", nargs="*", default=[], help="select fetch store append notify memory noop")
+    parser.add_argument("--only", nargs="*", default=[], help="select fetch store append notify memory noop huge")
     rows = asyncio.run(run(parser.parse_args()))
     print(f"{platform.machine()}, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}")
     for name, unit, values in rows:

@@ -205,6 +205,21 @@ def test_admin_check_names_what_is_wrong(data, tmp_path):
     assert "problems in 1 accounts" in checked.stderr
 
 
+def test_a_damaged_account_is_named_and_the_others_are_checked(data):
+    assert modseq("user", "add", "bob", "--data", data, "--password-stdin", stdin="pw\n").exit_code == 0
+    database = next(data.glob("accounts/1/*.sqlite"))
+    with database.open("r+b") as file:
+        file.write(b"x" * 200)
+    checked = modseq("admin", "check", "--data", data)
+    assert checked.exit_code == 1
+    assert "alice: 1 problems" in checked.stdout
+    assert "damaged" in checked.stdout
+    assert "bob: in order" in checked.stdout
+    refused = modseq("admin", "stats", "--data", data)
+    assert refused.exit_code == 1
+    assert "alice: " in refused.stderr
+
+
 def test_an_unexpected_error_is_one_sentence_and_no_traceback(data, monkeypatch, capsys):
     def broken(*arguments, **options):
         raise ZeroDivisionError("by zero")

@@ -10,11 +10,13 @@ import click
 
 from modseq.cli.mailstore import data_option, store_at
 from modseq.cli.output import fail, run, say, table
-from modseq.core.errors import UserNotFound
+from modseq.core.errors import StorageError, StorageFailed, UserNotFound
 from modseq.limits import COMPACTION_DEAD_PERCENT_MIN
+from modseq.storage.fsck import Problem
 from modseq.storage.sqlite.account import SqliteAccount
 from modseq.storage.sqlite.check import check_account
 from modseq.storage.sqlite.compaction import compact, usage
+from modseq.storage.sqlite.store import SqliteStore
 
 _user_option = click.option("--user", "user", metavar="NAME", help="Only this user; by default all of them.")
 
@@ -31,18 +33,40 @@ def command() -> None:
 @asynccontextmanager
 async def _accounts(data: Path, user: str | None) -> AsyncIterator[AsyncIterator[SqliteAccount]]:
     """Open the store and give its accounts, one after the other."""
+    async with _store_and_names(data, user) as (store, names):
+
+        async def each() -> AsyncIterator[SqliteAccount]:
+            for name in names:
+                try:
+                    yield await _opened(store, name)
+                except StorageError as error:
+                    raise StorageFailed(f"{name}: {error}") from error
+
+        yield each()
+
+
+@asynccontextmanager
+async def _store_and_names(data: Path, user: str | None) -> AsyncIterator[tuple[SqliteStore, list[str]]]:
+    """Open the store and give it with the users asked for."""
     async with store_at(data) as store:
         names = await store.directory.names()
         if user is not None and user not in names:
             raise UserNotFound(f"there is no user {user}")
+        yield store, list(names) if user is None else [user]
 
-        async def each() -> AsyncIterator[SqliteAccount]:
-            for name in names if user is None else [user]:
-                account = await store.account(name)
-                await account.refresh()
-                yield account
 
-        yield each()
+async def _opened(store: SqliteStore, name: str) -> SqliteAccount:
+    account = await store.account(name)
+    await account.refresh()
+    return account
+
+
+async def _problems(store: SqliteStore, name: str, *, bodies: bool) -> list[Problem]:
+    """Check one account; one that cannot be opened is a problem too and keeps no other from its check."""
+    try:
+        return await check_account(await _opened(store, name), bodies=bodies)
+    except StorageError as error:
+        return [Problem("readable", "account", str(error))]
 
 
 @command.command("check")
@@ -58,12 +82,12 @@ def check(data: Path, user: str | None, no_bodies: bool) -> None:
 
     async def work() -> tuple[int, int]:
         accounts, problems = 0, 0
-        async with _accounts(data, user) as opened:
-            async for account in opened:
+        async with _store_and_names(data, user) as (store, names):
+            for name in names:
                 accounts += 1
-                found = await check_account(account, bodies=not no_bodies)
+                found = await _problems(store, name, bodies=not no_bodies)
                 problems += len(found)
-                say(f"{account.name}: {f'{len(found)} problems' if found else 'in order'}")
+                say(f"{name}: {f'{len(found)} problems' if found else 'in order'}")
                 for problem in found:
                     say(f"  {problem}")
         return accounts, problems

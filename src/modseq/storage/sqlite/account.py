@@ -149,7 +149,7 @@ class SqliteAccount:
     async def open(self) -> None:
         """Open the files and read the listing, unless that is done; raises StateDiscarded, StorageFailed."""
         if self._discarded:
-            raise StateDiscarded("The mail store was restored: please connect again.")
+            raise StateDiscarded("The account was removed or restored: please connect again.")
         while self._rested is not None:
             await self._rested
         if self._files is not None:
@@ -159,7 +159,7 @@ class SqliteAccount:
             self._host.readers.submit(self._open_job)
         await asyncio.shield(self._opening)
         if self._discarded:
-            raise StateDiscarded("The mail store was restored: please connect again.")
+            raise StateDiscarded("The account was removed or restored: please connect again.")
 
     def _open_job(self) -> None:
         files: AccountFiles | None = None
@@ -332,7 +332,7 @@ class SqliteAccount:
             base = Snapshot(shown.behind[mailbox_id], shown.next_segment, shown.account, {mailbox_id: state})
             caught = await self._reads.run(lambda files, base=base: catch_up_now(files.reader, base))  # type: ignore[misc]
             if caught is None:
-                raise StateDiscarded("The mail store was restored: please connect again.")
+                raise StateDiscarded("The account was removed or restored: please connect again.")
             shown.advanced(state, caught)
         if mailbox_id not in shown.states:
             raise MailboxNotFound("The mailbox was deleted.")
@@ -446,7 +446,7 @@ class SqliteAccount:
     def _begin_batch(self, files: AccountFiles) -> None:
         items = self._take_items()
         if self._discarded:
-            error = StateDiscarded("The mail store was restored: please connect again.")
+            error = StateDiscarded("The account was removed or restored: please connect again.")
             for _, future in items:
                 settle(future, error, succeeded=False)
             items = []

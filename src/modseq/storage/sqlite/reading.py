@@ -187,7 +187,7 @@ def catch_up(connection: apsw.Connection, base: Snapshot) -> CaughtUp | None:
     """
     for version, epoch in connection.execute(_VERSION):
         if epoch != base.account.epoch or version < base.version:
-            raise StateDiscarded("The mail store was restored: please connect again.")
+            raise StateDiscarded("The account was removed or restored: please connect again.")
         if version == base.version:
             return None
     row = read_account(connection)
@@ -209,7 +209,7 @@ def catch_up(connection: apsw.Connection, base: Snapshot) -> CaughtUp | None:
         if now is None:
             caught.gone.add(mailbox_id)
         elif now.mod_seq < state.mod_seq or now.uid_validity != state.uid_validity:
-            raise StateDiscarded("The mail store was restored: please connect again.")
+            raise StateDiscarded("The account was removed or restored: please connect again.")
         elif _differs(now, state):
             _advance(connection, state, now, caught)
     return caught
