@@ -161,6 +161,34 @@ MIME_PART_HEADERS_CACHED_MAX = 512
 MIME_PART_HEADER_CACHED_BYTES_MAX = 256
 """The largest header that is remembered: longer ones carry file names and ids and do not recur."""
 
+# --- client: what a server may make a client hold ---------------------------------------------------
+
+EVENTS_PENDING_MAX = 100_000
+"""Unsolicited responses that wait to be taken, some 20 MB: a flag change of every message of a large mailbox."""
+
+RESPONSE_TEXT_BYTES_MAX = 16_777_216
+"""Text of one response, literals aside: an untagged SEARCH of two million UIDs, the ENVELOPE of a message to a
+hundred thousand people."""
+
+RESPONSE_LITERAL_BYTES_MAX = 134_217_728
+"""Literals of one response that are held in memory: two messages of a size that SMTP servers let through. Larger
+bodies can be streamed."""
+
+RESPONSE_LITERALS_MAX = 10_000
+"""Literals in one response: the header of every part of the largest digests."""
+
+RESPONSE_DEPTH_MAX = 100
+"""Nested parentheses in a response: real BODYSTRUCTUREs stay below 30; each level costs frames of Python's stack."""
+
+RESPONSE_VALUES_MAX = 1_000_000
+"""Values in one unknown or nested item of a response, each of which is an object in memory."""
+
+FLAG_SETS_CACHED_MAX = 4_096
+"""Different flag lists of FETCH responses whose meaning is remembered: mailboxes have some dozens."""
+
+FLAG_LIST_CACHED_BYTES_MAX = 1_024
+"""The longest flag list that is remembered: some sixty keywords."""
+
 # --- server: what one connection may cost ---------------------------------------------------------
 
 READ_BUFFER_BYTES = 65_536

@@ -1,0 +1,1 @@
+"""The verbs, one module a family: generators that yield effects and return results."""
