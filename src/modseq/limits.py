@@ -394,6 +394,15 @@ EXPORT_BATCH_MESSAGES_MAX = 256
 MBOX_READ_BYTES = 1_048_576
 """Octets read at once from an mbox file."""
 
+# --- testing: what a server for tests remembers ---------------------------------------------------
+
+WIRE_LOG_LINES_MAX = 20_000
+"""Lines of conversation that a test's server remembers, the oldest forgotten first: any test that a person
+reads, and a bound for one that loads the server."""
+
+WIRE_LOG_LINE_BYTES_MAX = 1_000
+"""Octets remembered of one line: a command or response is recognised by its beginning."""
+
 # --- fetch and search: how much is prepared at once -----------------------------------------------
 
 FETCH_BATCH_MESSAGES_MAX = 2_048

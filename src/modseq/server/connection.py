@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter
-from typing import cast
+from typing import ClassVar, cast
 
 from modseq import clock
 from modseq.limits import (
@@ -126,7 +126,13 @@ class Connection(asyncio.BufferedProtocol):
     The transport side of one session.
 
     An idle connection holds no buffer, no task and one timer.
+
+    Attributes:
+        session_class: what is made for each client that is greeted.
+
     """
+
+    session_class: ClassVar[type[Session]] = Session
 
     __slots__ = (
         "_doorman",
@@ -310,7 +316,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _greet(self) -> None:
         assert self._out is not None
-        self._session = Session(
+        self._session = self.session_class(
             self._doorman.service, self, self._out, peer=self.peer, is_secure=self._is_secure
         )
         self._doorman.service.sessions.add(self._session)

@@ -84,6 +84,8 @@ class Row:
     """Octets that one literal of the command may have."""
     rfc: tuple[str, ...]
     """Sections that define it, each as `3501 section 6.4.6`."""
+    capabilities: tuple[str, ...] = ()
+    """Words that the command stands for in CAPABILITY."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ def command(
         if name in _rows:
             raise ValueError(f"the command {name} has two handlers")
         sections = (rfc,) if isinstance(rfc, str) else rfc
+        words = (capability,) if isinstance(capability, str) else capability
         _rows[name] = Row(
             name=name,
             family=family,
@@ -150,8 +153,8 @@ def command(
             joins_batch=joins_batch,
             literal_bytes_max=literal_bytes_max,
             rfc=sections,
+            capabilities=words,
         )
-        words = (capability,) if isinstance(capability, str) else capability
         for word in words:
             advertise(word, rfc=sections[0], shown=shown)
         return handler

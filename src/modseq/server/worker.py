@@ -43,6 +43,7 @@ class Worker:
         name: what ID tells of this process.
         open_store: opens the mail; called in the running loop.
         sockets: each with the protocol spoken on it: `imap`, `imaps`, `lmtp`.
+        make_doorman: makes who lets IMAP connections in; called as `Doorman` is.
 
     """
 
@@ -52,8 +53,11 @@ class Worker:
         name: str,
         open_store: OpenStore,
         sockets: Sequence[tuple[str, socket.socket]],
+        *,
+        make_doorman: Callable[..., Doorman] = Doorman,
     ) -> None:
         self._settings = settings
+        self._make_doorman = make_doorman
         self._name = name
         self._open_store = open_store
         self._sockets = sockets
@@ -91,7 +95,7 @@ class Worker:
             idle_poll_seconds=settings.idle_poll_seconds,
             connections_per_user_max=settings.connections_per_user_max,
         )
-        self._doorman = Doorman(
+        self._doorman = self._make_doorman(
             service,
             tls,
             strangers_max=settings.connections_before_login_max,
