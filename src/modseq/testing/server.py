@@ -177,6 +177,11 @@ class ImapServer:
         return self._ports["imap"]
 
     @property
+    def url(self) -> str:
+        """Where `modseq.client.connect` finds the first user's mail; the password is not in it."""
+        return f"imap+insecure://{self.user}@{self.host}:{self.port}"
+
+    @property
     def tls_port(self) -> int | None:
         """Where IMAP is spoken under TLS from the first octet; None without a certificate."""
         return self._ports.get("imaps")
