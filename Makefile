@@ -1,5 +1,5 @@
 # Two commands do everything: `make serve` and `make test`. Each sets up what it needs.
-.PHONY: serve test setup check clean
+.PHONY: serve test setup check fuzz clean
 
 serve:
 	@tools/setup serve
@@ -17,6 +17,12 @@ check: setup
 
 test: check
 	.venv/bin/pytest --numprocesses=2 --cov --cov-report=term:skip-covered --cov-fail-under=80
+
+# Longer than `make test`: each fuzz target for SECONDS, or only those named in TARGETS.
+fuzz: SECONDS ?= 60
+fuzz:
+	tools/setup fuzz
+	PYTHONPATH=tests .venv/bin/python -m fuzz.run --seconds $(SECONDS) $(TARGETS)
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage*
