@@ -20,7 +20,15 @@ from pathlib import Path
 INPUT_BYTES_MAX = 8_192
 INPUT_SECONDS_MAX = 10
 MEMORY_MEGABYTES_MAX = 2_000
-NAMES = ("command_stream", "lmtp_stream", "mime_scan", "sequence_set", "utf7", "mbox_import")
+NAMES = (
+    "command_stream",
+    "lmtp_stream",
+    "response_stream",
+    "mime_scan",
+    "sequence_set",
+    "utf7",
+    "mbox_import",
+)
 
 
 def main() -> int:
@@ -68,7 +76,9 @@ def _fuzz_each(names: tuple[str, ...] | list[str], seconds: int, corpus: Path) -
         if subprocess.run(command).returncode:
             broken.append(name)
     for name in broken:
-        print(f"{name} broke: python -m fuzz.run --repeat {corpus}/{name}/crash-... {name}")
+        print(
+            f"{name} broke: python -m fuzz.run --repeat {corpus}/{name}/crash-... {name}   (or timeout-..., oom-...)"
+        )
     return 1 if broken else 0
 
 

@@ -110,8 +110,18 @@ def _mail() -> Iterator[bytes]:
     yield b"From: =?utf-8?q?J=C3=BCrgen?= <j@x>, g: a@b (c), d;\r\nDate: Mon, 7 Feb 1994 21:52:25 -0800\r\n\r\n"
 
 
+def _responses() -> Iterator[bytes]:
+    lines = [each for each in tables("wire.test_responses", "wire.test_response_framing") if each]
+    for at, line in enumerate(lines):
+        ended = line if line.endswith(b"\n") else line + b"\r\n"
+        yield bytes([at % 64]) + ended
+    lines = [b"* %d FETCH (UID %d FLAGS (\\Seen $x) MODSEQ (%d))" % (n, 2 * n, 3 * n) for n in range(1, 9)]
+    lines += [b"* VANISHED (EARLIER) 1:3,7", b"* OK [HIGHESTMODSEQ 7] x", b"a OK [MODIFIED 7,9] x"]
+    yield b"\3" + b"\r\n".join(lines) + b"\r\n"
+
+
 def _mbox() -> Iterator[bytes]:
-    separators = [each for each in tables("cli.test_mbox") if len(each) < SEED_BYTES_MAX]
+    separators = [each for each in tables("mailfiles.test_mbox") if len(each) < SEED_BYTES_MAX]
     yield from separators
     body = b"Status: RO\nX-Keywords: a b\nContent-Length: 4\n\n>From x\n\n"
     yield b"".join(each + body for each in separators if each.startswith(b"From "))
@@ -124,6 +134,7 @@ def seeds(name: str) -> list[bytes]:
         "lmtp_stream": _lmtp,
         "mime_scan": _mail,
         "mbox_import": _mbox,
+        "response_stream": _responses,
         "sequence_set": lambda: tables("wire.test_sequence_set"),
         "utf7": lambda: tables("wire.test_utf7"),
     }

@@ -15,14 +15,17 @@ import re
 from collections.abc import Callable
 from typing import Self
 
-from fuzz.served import Served, ServedLmtp
+from fuzz.served import FILLER_BYTES_MAX, Served, ServedLmtp
 from mime.agree import check as check_message
-from modseq.cli.mailfiles.mbox import NotAnMbox, read_mbox, write_message
-from modseq.cli.mailfiles.message import StoredMessage, to_file
 from modseq.limits import MIME_HEADERS_BYTES_MAX
+from modseq.mailfiles.mbox import NotAnMbox, read_mbox, write_message
+from modseq.mailfiles.message import StoredMessage, to_file
 from modseq.mime.text import all_text
 from modseq.server.delivery import content_of
 from modseq.wire.abnf import ParseError, Parser
+from modseq.wire.grammar.client.fetch import fetched_run
+from modseq.wire.response import parse_response
+from modseq.wire.response_framing import ResponseBroken, ResponseReader
 from modseq.wire.utf7 import decode_utf7, encode_utf7
 
 Target = Callable[[bytes], None]
@@ -90,6 +93,65 @@ def lmtp_stream(octets: bytes) -> None:
         for at in range(0, len(octets), size):
             served.send(octets[at : at + size])
         served.check_next_command()
+
+
+@target
+def response_stream(octets: bytes) -> None:
+    """A server says anything to the client; how it is cut, and which way it is read, makes no difference."""
+    if not octets:
+        return
+    size, octets = 1 + octets[0] % 64, octets[1:]
+    whole = _Heard(shortcut=True)
+    whole.hear(octets)
+    pieces = _Heard(shortcut=False)
+    for at in range(0, len(octets), size):
+        pieces.hear(octets[at : at + size])
+    assert whole.found == pieces.found
+    framer = pieces.reader.framer
+    assert framer.held_bytes + framer.buffered_bytes <= len(octets) + 2
+    if pieces.is_broken or framer._left > FILLER_BYTES_MAX:
+        return
+    pieces.hear(b"x" * framer._left + b"\r\n")
+    pieces.hear(b"* 5 EXISTS\r\n")
+    assert pieces.found[-1] == parse_response((b"* 5 EXISTS",))
+
+
+class _Heard:
+    """A client that understands what it can."""
+
+    def __init__(self, *, shortcut: bool) -> None:
+        self.reader = ResponseReader()
+        self.found: list[object] = []
+        self.is_broken = False
+        self._shortcut = shortcut
+
+    def hear(self, octets: bytes) -> None:
+        if self.is_broken:
+            return
+        self.reader.feed(octets)
+        try:
+            while self._next():
+                pass
+        except ResponseBroken as broken:
+            self.is_broken = True
+            self.found.append(str(broken))
+
+    def _next(self) -> bool:
+        if self._shortcut and self.reader.framer.is_between_responses:
+            run = fetched_run(self.reader.framer.take_run)
+            self.found += run
+            if run:
+                return True
+        parts = self.reader.next()
+        if parts is None:
+            return False
+        try:
+            self.found.append(parse_response(parts))
+        except ParseError as error:
+            told = str(error)
+            self.found.append(told)
+            assert told.startswith("expected ")
+        return True
 
 
 # --- values ---------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from conftest import examples
 from fuzz import run
 from fuzz.seeds import examples_of_commands, seeds, words
 from fuzz.targets import TARGETS
-from modseq.cli.mailfiles import mbox
+from modseq.mailfiles import mbox
 from modseq.mime import scan
 from modseq.server import registry
 from modseq.wire import abnf, framing, lmtp, utf7
@@ -19,6 +19,7 @@ from modseq.wire import abnf, framing, lmtp, utf7
 EXAMPLES = {
     "command_stream": 400,
     "lmtp_stream": 400,
+    "response_stream": 300,
     "mime_scan": 300,
     "mbox_import": 400,
     "sequence_set": 400,
@@ -153,6 +154,21 @@ def test_an_lmtp_command_that_fails_is_found(monkeypatch):
     monkeypatch.setattr(lmtp, "path", raise_from(IndexError("bug")))
     with pytest.raises(AssertionError):
         TARGETS["lmtp_stream"](b"\x0dx\r\n.\r\n")
+
+
+def test_a_shortcut_that_reads_otherwise_is_found(monkeypatch):
+    from fuzz import targets
+
+    whole = targets.fetched_run
+    monkeypatch.setattr(targets, "fetched_run", lambda take: whole(take)[:1])
+    with pytest.raises(AssertionError):
+        TARGETS["response_stream"](seeds("response_stream")[-1])
+
+
+def test_a_client_that_fails_is_found(monkeypatch):
+    monkeypatch.setattr("fuzz.targets.parse_response", raise_from(IndexError("bug")))
+    with pytest.raises(IndexError):
+        TARGETS["response_stream"](b"\1* OK x\r\n")
 
 
 def test_a_wrong_part_table_is_found(monkeypatch):
