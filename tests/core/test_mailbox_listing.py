@@ -241,8 +241,9 @@ def test_a_batch_may_copy_what_it_appended_and_delete_where_it_stood(bed):
         DeleteMailbox("Box"),
     )
     assert bed.flags(1) == {"\\seen"}
-    rows = {(row.mailbox_id, row.uid): row for row in bed.draft.rows}
-    assert rows[bed.inbox, 1].copied_from in rows
+    appended, copied = bed.draft.rows
+    assert (copied.mailbox_id, copied.first_uid) == (bed.inbox, 1)
+    assert (copied.source_id, list(copied.source_uids)) == (appended.mailbox_id, [appended.uid])
 
 
 def test_what_a_draft_says_of_itself(bed):

@@ -1,5 +1,6 @@
 """The mailboxes of one account, and the draft in which a batch of operations is worked out."""
 
+from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
@@ -65,16 +66,25 @@ class AccountState:
 class NewRow:
     """A message row to store: which content stands in a mailbox under a UID since when.
 
-    The content is named by its number, or, for a copy, by the mailbox and UID that it was copied from
-    (``email_id`` is then None). Rows are stored in order, before those of vanished messages and of deleted
-    mailboxes are removed: a batch may copy what it appended and delete where it stood.
+    Rows are stored in order, before those of vanished messages and of deleted mailboxes are removed: a batch
+    may copy what it appended and delete where it stood.
     """
 
     mailbox_id: int
     uid: int
     saved_at: int
-    email_id: int | None = None
-    copied_from: tuple[int, int] | None = None
+    email_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedRows:
+    """The rows of many copies, in order: consecutive UIDs from ``first_uid`` on, ``source_uids`` ascending."""
+
+    mailbox_id: int
+    first_uid: int
+    saved_at: int
+    source_id: int
+    source_uids: "array[int]"
 
 
 Outcome = TypeVar("Outcome", covariant=True)
@@ -110,7 +120,7 @@ class AccountDraft:
         self.states: dict[int, MailboxState] = {}
         self.changes: dict[int, list[Change]] = {}
         self.contents: list[tuple[int, NewMessage]] = []
-        self.rows: list[NewRow] = []
+        self.rows: list[NewRow | CopiedRows] = []
         self.created: list[int] = []
         self.deleted: list[int] = []
         self.recent_claims: set[int] = set()

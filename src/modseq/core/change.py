@@ -4,7 +4,10 @@ A ``Change`` is the durable record of one operation on one mailbox: folding the 
 mod-sequences gives the mailbox. A ``ChangeSet`` is the answer to the one question of this software.
 """
 
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from modseq.core.ids import UserId
 from modseq.core.numset import NumSet
@@ -20,6 +23,58 @@ class Appended:
     uid: int
     flags: int
     size: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AppendedRun(Sequence[Appended]):
+    """Many messages that appeared under consecutive UIDs, as columns: an object for each costs too much.
+
+    Attributes:
+        first_uid: the lowest UID.
+        masks: flag masks, of which some may stand more than once or be of no use.
+        flags: for each message the place of its mask ("I").
+        sizes: octets ("I").
+    """
+
+    first_uid: int
+    masks: tuple[int, ...]
+    flags: "array[int]"
+    sizes: "array[int]"
+
+    @property
+    def uids(self) -> NumSet:
+        """Their UIDs."""
+        return NumSet.from_ranges([(self.first_uid, self.first_uid + len(self.sizes) - 1)])
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @overload
+    def __getitem__(self, at: int) -> Appended: ...
+    @overload
+    def __getitem__(self, at: slice) -> "AppendedRun": ...
+    def __getitem__(self, at: int | slice) -> "Appended | AppendedRun":
+        if isinstance(at, slice):
+            first, _, step = at.indices(len(self.sizes))
+            if step != 1:
+                raise ValueError("the UIDs of a run are consecutive")
+            return AppendedRun(self.first_uid + first, self.masks, self.flags[at], self.sizes[at])
+        if at < 0:
+            at += len(self.sizes)
+        return Appended(self.first_uid + at, self.masks[self.flags[at]], self.sizes[at])
+
+    def __iter__(self) -> Iterator[Appended]:
+        masks = self.masks
+        for uid, (place, size) in enumerate(zip(self.flags, self.sizes, strict=True), self.first_uid):
+            yield Appended(uid, masks[place], size)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence) or len(other) != len(self):
+            return False
+        return all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+
+    def __hash__(self) -> int:
+        return hash((self.first_uid, len(self.sizes)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +110,7 @@ class Change:
     """
 
     mod_seq: int
-    appended: tuple[Appended, ...] = ()
+    appended: Sequence[Appended] = ()
     edits: tuple[FlagEdit, ...] = ()
     vanished: NumSet = NumSet.EMPTY
     keywords: tuple[tuple[int, str], ...] = ()

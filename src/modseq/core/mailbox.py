@@ -1,17 +1,17 @@
 """The state of one mailbox at one moment, and how a change leads to the next."""
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pyroaring import BitMap
 
-from modseq.core.change import Appended, Change, ChangeSet, FlagEdit
+from modseq.core.change import Appended, AppendedRun, Change, ChangeSet, FlagEdit
 from modseq.core.flags import SEEN, FlagTable, Palette
 from modseq.core.history import History
 from modseq.core.message import MessageChunk
 from modseq.core.numset import NumSet
-from modseq.core.uidindex import UidIndex, block_of
+from modseq.core.uidindex import UidIndex, block_of, first_uid_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +211,13 @@ class MailboxState:
         return state
 
     def _fold_appended(self, change: Change, owned: dict[int, bool]) -> None:
-        by_block: dict[int, list[Appended]] = {}
-        for message in change.appended:
-            by_block.setdefault(block_of(message.uid), []).append(message)
-        for number, messages in by_block.items():
+        for number, messages in _by_block(change.appended):
             chunk = self._own(number, owned, whole=True)
             before = chunk.unseen, chunk.deleted, chunk.octets
-            chunk.append(messages, change.mod_seq, self.palette)
+            if isinstance(messages, AppendedRun):
+                chunk.append_run(messages, change.mod_seq, self.palette)
+            else:
+                chunk.append(messages, change.mod_seq, self.palette)
             self._count(chunk, before)
             self.chunks[number] = chunk
             if self._index is not None:
@@ -298,12 +298,15 @@ class MailboxState:
 
     def _from_history(self, mod_seq: int) -> ChangeSet:
         came: list[int] = []
+        runs: list[NumSet] = []
         edited: list[NumSet] = []
         gone: list[NumSet] = []
         vanished_min = 0
         keywords_added = False
         for change in self.history.after(mod_seq, self.mod_seq):
-            if change.appended:
+            if isinstance(change.appended, AppendedRun):
+                runs.append(change.appended.uids)
+            elif change.appended:
                 came += [message.uid for message in change.appended]
             edited += [edit.uids for edit in change.edits]
             if change.vanished:
@@ -312,6 +315,8 @@ class MailboxState:
             if change.keywords:
                 keywords_added = True
         appeared = NumSet(came) if came else NumSet.EMPTY
+        if runs:
+            appeared = NumSet.union([appeared, *runs])
         changed, vanished = NumSet.union(edited), NumSet.union(gone)
         if vanished:
             appeared -= vanished
@@ -353,3 +358,19 @@ class MailboxState:
                 appeared.update(came)
         changed -= appeared
         return NumSet(appeared), NumSet(changed)
+
+
+def _by_block(appended: Sequence[Appended]) -> Iterator[tuple[int, Sequence[Appended]]]:
+    """Yield the messages that appeared, block by block."""
+    if isinstance(appended, AppendedRun):
+        start, end = 0, len(appended)
+        while start < end:
+            number = block_of(appended.first_uid + start)
+            stop = min(end, first_uid_of(number + 1) - appended.first_uid)
+            yield number, appended[start:stop]
+            start = stop
+        return
+    by_block: dict[int, list[Appended]] = {}
+    for message in appended:
+        by_block.setdefault(block_of(message.uid), []).append(message)
+    yield from by_block.items()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from modseq.core.change import Appended, FlagEdit
+from modseq.core.change import Appended, AppendedRun, FlagEdit
 from modseq.core.flags import DELETED, SEEN, SYSTEM_MASK, Palette, bits
 from modseq.core.numset import NumSet
 
@@ -204,6 +204,22 @@ class MessageChunk:
             self.unseen += not message.flags & SEEN
             self.deleted += bool(message.flags & DELETED)
             self.octets += message.size
+        self.newest_max = mod_seq
+
+    def append_run(self, run: AppendedRun, mod_seq: int, palette: Palette) -> None:
+        """Add many messages with consecutive UIDs above all that are here, column by column."""
+        count = len(run)
+        numbers = array("Q", (mod_seq,)) * count
+        self.uids.extend(range(run.first_uid, run.first_uid + count))
+        self.created.extend(numbers)
+        self.newest.extend(numbers)
+        counts = Counter(run.flags)
+        self.flags.extend(_mapped(run.flags, {place: palette.index(run.masks[place]) for place in counts}))
+        self.touched.extend(array("I", (0,)) * count)
+        self.sizes.extend(run.sizes)
+        self.unseen += sum(n for place, n in counts.items() if not run.masks[place] & SEEN)
+        self.deleted += sum(n for place, n in counts.items() if run.masks[place] & DELETED)
+        self.octets += sum(run.sizes)
         self.newest_max = mod_seq
 
     def edit(self, edit: FlagEdit, positions: Sequence[int], mod_seq: int, palette: Palette) -> None:

@@ -14,8 +14,8 @@ from typing import Protocol, TypeVar
 from pyroaring import BitMap
 
 from modseq import limits
-from modseq.core.account import AccountDraft, NewRow
-from modseq.core.change import Appended, Change
+from modseq.core.account import AccountDraft, CopiedRows, NewRow
+from modseq.core.change import Appended, AppendedRun, Change
 from modseq.core.decisions import Decisions
 from modseq.core.errors import LimitReached
 from modseq.core.flags import DELETED, FlagTable
@@ -88,7 +88,7 @@ class Append(_Unprepared):
         for uid, message in enumerate(self.messages, state.uid_next):
             email_id = draft.new_email_id()
             draft.contents.append((email_id, message))
-            draft.rows.append(NewRow(self.mailbox_id, uid, message.saved_at, email_id=email_id))
+            draft.rows.append(NewRow(self.mailbox_id, uid, message.saved_at, email_id))
             appended.append(Appended(uid, table.known_mask(message.flags), len(message.content.data)))
         draft.apply(self.mailbox_id, Change(mod_seq, appended=tuple(appended), keywords=keywords))
         return AppendOutcome(state.uid_validity, tuple(item.uid for item in appended), mod_seq)
@@ -187,7 +187,7 @@ class TransferOutcome:
 
 
 @dataclass(slots=True)
-class Transfer(_Unprepared):
+class Transfer:
     """Copy or move messages to another mailbox of the account, all or none.
 
     The copies keep flags, internal date and content; the target gives them a new mod-sequence, and a move
@@ -204,10 +204,19 @@ class Transfer(_Unprepared):
     target_id: int
     move: bool
     missing_refuses: bool = False
+    _columns: Decisions["_Columns"] = field(default_factory=Decisions, repr=False)
 
     def mailbox_ids(self) -> Sequence[int]:
         """Return source and target."""
         return (self.source_id, self.target_id)
+
+    def prepare(self, state: MailboxState) -> Iterator[None]:
+        """Pick the flags and sizes of the messages block by block."""
+        if len(self.uids) < limits.HUGE_OPERATION_MESSAGES_MIN:
+            return
+        for number, chunk in list(state.chunks_of(self.uids)):
+            self._columns.keep(number, chunk, _Columns.of(chunk, self.uids))
+            yield
 
     def apply(self, draft: AccountDraft) -> TransferOutcome:
         """Transfer; raises MailboxNotFound, KeywordLimitReached, LimitReached."""
@@ -218,13 +227,10 @@ class Transfer(_Unprepared):
         if not present or (missing and self.missing_refuses):
             empty = array("I")
             return TransferOutcome(target.uid_validity, empty, empty, source.mod_seq, missing)
-        appended, keywords = self._copies(source, target, present)
+        appended, keywords = self._copies(source, target, len(present))
         mod_seq = draft.next_mod_seq(self.source_id)
         target_mod_seq = draft.next_mod_seq(self.target_id)
-        draft.rows.extend(
-            NewRow(self.target_id, copy.uid, draft.now, copied_from=(self.source_id, uid))
-            for uid, copy in zip(present, appended, strict=True)
-        )
+        draft.rows.append(CopiedRows(self.target_id, appended.first_uid, draft.now, self.source_id, present))
         if self.source_id == self.target_id:
             vanished = gone if self.move else NumSet.EMPTY
             draft.apply(
@@ -234,30 +240,47 @@ class Transfer(_Unprepared):
             draft.apply(self.target_id, Change(target_mod_seq, appended=appended, keywords=keywords))
             if self.move:
                 draft.apply(self.source_id, Change(mod_seq, vanished=gone))
-        target_uids = array("I", [copy.uid for copy in appended])
+        target_uids = array("I", range(appended.first_uid, appended.first_uid + len(present)))
         highest = draft.mailbox(self.source_id).mod_seq
         return TransferOutcome(target.uid_validity, present, target_uids, highest, missing)
 
     def _copies(
-        self, source: MailboxState, target: MailboxState, present: "array[int]"
-    ) -> tuple[tuple[Appended, ...], tuple[tuple[int, str], ...]]:
-        _check_uids(target, len(present))
-        masks, sizes = [], []
-        wanted = NumSet(present)
-        for _, chunk in source.chunks_of(wanted):
-            for at in chunk.positions(wanted):
-                masks.append(source.palette.masks[chunk.flags[at]])
-                sizes.append(chunk.sizes[at])
+        self, source: MailboxState, target: MailboxState, count: int
+    ) -> tuple[AppendedRun, tuple[tuple[int, str], ...]]:
+        _check_uids(target, count)
+        flags, sizes = array("I"), array("I")
+        indexes: set[int] = set()
+        for number, chunk in source.chunks_of(self.uids):
+            columns = self._columns.find(number, chunk) or _Columns.of(chunk, self.uids)
+            flags.extend(columns.flags)
+            sizes.extend(columns.sizes)
+            indexes |= columns.indexes
+        known = source.palette.masks
         used = 0
-        for mask in set(masks):
-            used |= mask
+        for index in indexes:
+            used |= known[index]
         table, keywords = _learn(target.flag_table, source.flag_table.names(used))
-        translate = {mask: table.known_mask(source.flag_table.names(mask)) for mask in set(masks)}
-        appended = tuple(
-            Appended(uid, translate[mask], size)
-            for uid, (mask, size) in enumerate(zip(masks, sizes, strict=True), target.uid_next)
-        )
-        return appended, keywords
+        masks = [0] * (max(indexes) + 1)
+        for index in indexes:
+            masks[index] = table.known_mask(source.flag_table.names(known[index]))
+        return AppendedRun(target.uid_next, tuple(masks), flags, sizes), keywords
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Of the messages of a block that are copied: palette numbers of their flags, and sizes."""
+
+    flags: "array[int]"
+    sizes: "array[int]"
+    indexes: frozenset[int]
+
+    @classmethod
+    def of(cls, chunk: MessageChunk, uids: NumSet) -> "_Columns":
+        positions = chunk.positions(uids)
+        if len(positions) == len(chunk):
+            return cls(chunk.flags, chunk.sizes, frozenset(chunk.flags))
+        flags = array("I", map(chunk.flags.__getitem__, positions))
+        return cls(flags, array("I", map(chunk.sizes.__getitem__, positions)), frozenset(flags))
 
 
 @dataclass(slots=True)

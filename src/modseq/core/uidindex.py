@@ -19,6 +19,11 @@ def block_of(uid: int) -> int:
     return (uid - 1) >> BLOCK_BITS
 
 
+def first_uid_of(number: int) -> int:
+    """Return the lowest UID of a block."""
+    return (number << BLOCK_BITS) + 1
+
+
 class UidIndex:
     """An ascending sequence of UIDs in blocks; position n (from 1) is sequence number n.
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from modseq import clock
-from modseq.core.account import AccountDraft, AccountState
+from modseq.core.account import AccountDraft, AccountState, CopiedRows
 from modseq.core.change import ChangeSet
 from modseq.core.errors import MailboxNotFound, UserExists, UserNotFound
 from modseq.core.history import ExpungeLog, History
@@ -128,9 +128,11 @@ class MemoryAccount:
         self._contents.update(draft.contents)
         for row in draft.rows:
             held = self._rows.setdefault(row.mailbox_id, {})
-            if row.copied_from is not None:
-                held[row.uid] = self._rows[row.copied_from[0]][row.copied_from[1]][0], row.saved_at
-            elif row.email_id is not None:
+            if isinstance(row, CopiedRows):
+                source = self._rows[row.source_id]
+                for uid, source_uid in enumerate(row.source_uids, row.first_uid):
+                    held[uid] = source[source_uid][0], row.saved_at
+            else:
                 held[row.uid] = row.email_id, row.saved_at
         for mailbox_id, changes in draft.changes.items():
             held = self._rows.get(mailbox_id, {})

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import zstandard
 
-from modseq.core.change import AnnotationEdit, Appended, Change, FlagEdit
+from modseq.core.change import AnnotationEdit, Appended, AppendedRun, Change, FlagEdit
 from modseq.core.errors import StorageFailed
 from modseq.core.ids import UserId
 from modseq.core.message import MessageChunk
@@ -109,6 +109,8 @@ def _edit_in(stored: _Edit) -> FlagEdit:
 def _appended_out(appended: Sequence[Appended]) -> Sequence[Any]:
     if len(appended) < _COLUMNS_FROM:
         return [(each.uid, _mask_out(each.flags), each.size) for each in appended]
+    if isinstance(appended, AppendedRun):
+        return _run_out(appended)
     masks = sorted({each.flags for each in appended})
     numbers = {mask: number for number, mask in enumerate(masks)}
     return (
@@ -119,16 +121,29 @@ def _appended_out(appended: Sequence[Appended]) -> Sequence[Any]:
     )
 
 
-def _appended_in(stored: Sequence[Any]) -> tuple[Appended, ...]:
+def _run_out(run: AppendedRun) -> Sequence[Any]:
+    used = {place: run.masks[place] for place in set(run.flags)}
+    masks = sorted(set(used.values()))
+    numbers = {mask: number for number, mask in enumerate(masks)}
+    flags = run.flags
+    if any(place != numbers[mask] for place, mask in used.items()):
+        flags = array("I", map({place: numbers[mask] for place, mask in used.items()}.__getitem__, flags))
+    return (run.uids.serialize(), _little(flags), [_mask_out(mask) for mask in masks], _little(run.sizes))
+
+
+def _appended_in(stored: Sequence[Any]) -> Sequence[Appended]:
     if not isinstance(stored[0], bytes):
         return tuple(Appended(uid, _mask_in(mask), size) for uid, mask, size in stored)
     uids, flags, masks, sizes = stored
-    known = [_mask_in(mask) for mask in masks]
+    known = tuple(_mask_in(mask) for mask in masks)
+    places, octets, numbers = _array("I", flags), _array("I", sizes), NumSet.deserialize(uids)
+    if len(places) != len(octets) or len(octets) != len(numbers) or max(places) >= len(known):
+        raise ValueError("the columns differ")
+    if numbers.max - numbers.min + 1 == len(numbers):
+        return AppendedRun(numbers.min, known, places, octets)
     return tuple(
-        Appended(uid, known[number], size)
-        for uid, number, size in zip(
-            NumSet.deserialize(uids).to_array(), _array("I", flags), _array("I", sizes), strict=True
-        )
+        Appended(uid, known[place], size)
+        for uid, place, size in zip(numbers.to_array(), places, octets, strict=True)
     )
 
 

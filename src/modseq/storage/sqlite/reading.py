@@ -15,7 +15,7 @@ import apsw
 
 from modseq import limits
 from modseq.core.account import AccountState, MailboxMeta
-from modseq.core.change import Appended, Change, FlagEdit
+from modseq.core.change import Appended, AppendedRun, Change, FlagEdit
 from modseq.core.errors import MailboxNotFound, StateDiscarded, StorageFailed
 from modseq.core.flags import FlagTable, Palette
 from modseq.core.history import ExpungeLog, History
@@ -356,7 +356,9 @@ def without_blocks(change: Change, ahead: Mapping[int, int]) -> Change:
     if not done:
         return change
     blocks = NumSet.from_ranges((number * BLOCK_UIDS + 1, (number + 1) * BLOCK_UIDS) for number in done)
-    appended: tuple[Appended, ...] = tuple(each for each in change.appended if each.uid not in blocks)
+    appended: Sequence[Appended] = change.appended
+    if not isinstance(appended, AppendedRun) or not appended.uids.isdisjoint(blocks):
+        appended = tuple(each for each in appended if each.uid not in blocks)
     edits = tuple(
         FlagEdit(uids, edit.add, edit.remove, edit.user_id)
         for edit in change.edits

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import apsw
 
-from modseq.core.account import AccountDraft, AccountState, NewRow
+from modseq.core.account import AccountDraft, AccountState, CopiedRows, NewRow
 from modseq.core.change import Change
 from modseq.core.errors import StorageFailed
 from modseq.core.mailbox import MailboxState
@@ -125,24 +125,33 @@ def _write_contents(
     )
 
 
-def _write_rows(connection: apsw.Connection, rows: Iterable[NewRow]) -> None:
-    new: list[tuple[int, int, int | None, int]] = []
+def _write_rows(connection: apsw.Connection, rows: Iterable[NewRow | CopiedRows]) -> None:
+    new: list[tuple[int, int, int, int]] = []
     for row in rows:
-        if row.copied_from is None:
+        if isinstance(row, NewRow):
             new.append((row.mailbox_id, row.uid, row.email_id, row.saved_at))
             continue
         if new:
             # In order: what is copied here may be one of those.
             connection.executemany("INSERT INTO message VALUES (?, ?, ?, ?)", new)
             new = []
-        connection.execute(
-            "INSERT INTO message SELECT ?, ?, email_id, ? FROM message WHERE mailbox_id = ? AND uid = ?",
-            (row.mailbox_id, row.uid, row.saved_at, *row.copied_from),
-        )
-        if connection.changes() != 1:
-            raise StorageFailed("A message that is to be copied has no row.")
+        _copy_rows(connection, row)
     if new:
         connection.executemany("INSERT INTO message VALUES (?, ?, ?, ?)", new)
+
+
+def _copy_rows(connection: apsw.Connection, rows: CopiedRows) -> None:
+    """Copy rows, a run of consecutive UIDs with one statement."""
+    uid = rows.first_uid
+    for first, last in NumSet(rows.source_uids).ranges():
+        connection.execute(
+            "INSERT INTO message SELECT ?, uid + ?, email_id, ? FROM message"
+            " WHERE mailbox_id = ? AND uid BETWEEN ? AND ?",
+            (rows.mailbox_id, uid - first, rows.saved_at, rows.source_id, first, last),
+        )
+        if connection.changes() != last - first + 1:
+            raise StorageFailed("A message that is to be copied has no row.")
+        uid += last - first + 1
 
 
 def _write_changes(connection: apsw.Connection, state: MailboxState, changes: Sequence[Change]) -> None:
