@@ -80,7 +80,6 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, scri
 
 
 async def serve(port: int, server_port: int, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     numbers = itertools.count(1)
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -103,6 +102,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
     asyncio.run(serve(options.port, options.server_port, options.folder))
 
 
