@@ -189,6 +189,43 @@ FLAG_SETS_CACHED_MAX = 4_096
 FLAG_LIST_CACHED_BYTES_MAX = 1_024
 """The longest flag list that is remembered: some sixty keywords."""
 
+COLLECTED_MESSAGES_MAX = 2_000_000
+"""Messages in one result that is held whole, some 500 MB; larger answers can be streamed."""
+
+COLLECTED_LINES_MAX = 100_000
+"""Mailboxes of one LIST, and other lines that one result holds: five times what this server keeps in an account."""
+
+STREAM_DRAIN_BYTES_MAX = 1_048_576
+"""Octets read and dropped after a stream was left early; more is dearer than to connect anew."""
+
+INFLATE_PIECE_BYTES = 262_144
+"""Octets inflated at once from a compressed connection: a kilobyte of it may hold a megabyte of zeros."""
+
+SEND_PIECE_BYTES = 65_536
+"""A file is read and sent in pieces of this size."""
+
+RECEIVE_BYTES = 262_144
+"""Octets taken from the socket at once."""
+
+RECEIVE_AHEAD_BYTES_MAX = 524_288
+"""Octets that wait for a verb before the socket is no longer read."""
+
+UID_SET_BYTES_MAX = 7_000
+"""Octets of one set in a command: RFC 7162 section 4 asks clients to stay below 8,192 for the whole line.
+Longer sets are sent as several commands."""
+
+LITERAL_MINUS_BYTES_MAX = 4_096
+"""The largest literal that LITERAL- lets a client send without waiting (RFC 7888 section 5)."""
+
+IDLE_POLL_BY_NOOP_SECONDS = 30
+"""How often a server without IDLE is asked what is new: people wait so long, servers bear it."""
+
+KEEPALIVE_IDLE_SECONDS = 120
+"""Silence after which the kernel probes a client's connection: routers forget quiet ones after some minutes."""
+
+KEEPALIVE_PROBE_SECONDS = 30
+"""Time between such probes."""
+
 # --- server: what one connection may cost ---------------------------------------------------------
 
 READ_BUFFER_BYTES = 65_536

@@ -15,16 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
+
+from modseq.wire.command_writer import ByteSource
 
 T = TypeVar("T")
-
-
-class ByteSource(Protocol):
-    """Anything with `read`: an open file, a socket's file, BytesIO."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return up to `size` octets, none at the end."""
 
 
 @dataclass(frozen=True, slots=True)

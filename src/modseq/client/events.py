@@ -21,13 +21,17 @@ from modseq.client.errors import EventsOverflowed
 from modseq.limits import EVENTS_PENDING_MAX
 from modseq.wire.response_values import (
     Code,
+    ESearchData,
     Exists,
     Expunged,
     FlagsDefined,
+    IdData,
     ListData,
     MessageData,
+    NamespaceData,
     OtherData,
     Recent,
+    SearchData,
     StatusData,
     Vanished,
 )
@@ -93,7 +97,12 @@ Event: TypeAlias = (
     | Alert
     | Notice
     | OtherData
+    | SearchData
+    | ESearchData
+    | IdData
+    | NamespaceData
 )
+"""The last few only where a server says unasked what is otherwise an answer."""
 
 
 class EventLog:

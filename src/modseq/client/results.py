@@ -162,11 +162,10 @@ def merged(before: MessageData, after: MessageData) -> MessageData:
 @dataclass(frozen=True, slots=True)
 class Stored:
     """
-    The fate of each message of a STORE.
+    The fate of each message of a STORE: each one named is in exactly one of the four sets.
 
-    With `unchanged_since` every message named is in exactly one of applied, modified and missing, as clause "a
-    claim is won only if" wants: the reply came, the message is not in MODIFIED, was not reported gone, and the
-    reply held a FETCH for it. Without the condition a message of which the server said nothing is in `untold`.
+    A conditional STORE is won where it is `applied` and nowhere else: the reply came, the message is not in
+    MODIFIED, was not reported gone, and the reply held a FETCH with its MODSEQ.
 
     RFC: 7162 section 3.1.3
     """
@@ -176,9 +175,10 @@ class Stored:
     modified: NumSet = NumSet.EMPTY
     """Refused: somebody changed them after `unchanged_since`."""
     missing: NumSet = NumSet.EMPTY
-    """Gone, or never there. For "1:*" and the like only those reported gone."""
+    """Gone, or never there. For "1:*" and the like only those reported gone; without a condition too."""
     untold: NumSet = NumSet.EMPTY
-    """Unconditional STORE only: the server said OK and nothing of these."""
+    """The server said OK and nothing of these. With a condition they are there (it was asked): some servers are
+    silent of a message that had these flags already. All that all_or_none left alone are here too."""
     messages: Mapping[int, MessageData] = field(default_factory=dict)
     """By UID what the reply says of each: MODSEQ, and FLAGS where told."""
     highest_mod_seq: int | None = None
@@ -274,3 +274,14 @@ class SyncReset:
 
 SyncChange: TypeAlias = SyncReset | Vanished | MessageData
 SyncMethod: TypeAlias = Literal["first", "qresync", "condstore", "scan"]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOutcome:
+    """What a sync came to, once all its changes were applied."""
+
+    state: SyncState
+    method: SyncMethod
+    selected: Selected
+    repaired: bool = False
+    """The server's VANISHED did not agree with its count of messages: the UIDs were compared."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
-from modseq.limits import QUOTED_BYTES_MAX
+from modseq.limits import QUOTED_BYTES_MAX, SEND_PIECE_BYTES
 from modseq.wire.encode import date_time, quoted
 from modseq.wire.utf7 import encode_utf7
 from modseq.wire.values import STAR, SequenceSet
@@ -25,12 +26,29 @@ _RAW_BASE = 0xDC00
 _RAW_NAME = re.compile("[\udc00-\udcff]+")
 
 
-class Source(Protocol):
-    """A literal that is read when it is sent."""
+class ByteSource(Protocol):
+    """Anything with `read`: an open file, BytesIO."""
 
-    @property
-    def length(self) -> int:
-        """How many octets it has."""
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` octets, none at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileLiteral:
+    """A literal that is read from a file when it is sent: `length` octets from where that stands."""
+
+    file: ByteSource
+    length: int
+
+    def read_piece(self, left: int) -> bytes:
+        """Return the next octets, at most `left`. Raises ValueError where the file has ended early."""
+        piece = self.file.read(min(left, SEND_PIECE_BYTES))
+        if not piece:
+            raise ValueError("the file is shorter than its announced length")
+        return piece
+
+
+Source: TypeAlias = FileLiteral
 
 
 def raw_name(octets: bytes) -> str:

@@ -112,6 +112,13 @@ class ResponseFramer:
         """Whether nothing of an unfinished response was read."""
         return not (self._text_bytes or self._partial or self._literal_due)
 
+    def take_buffered(self) -> bytes:
+        """Return what was fed and not looked at, and forget it: from here on it means something else."""
+        rest = self._chunk[self._chunk_at :] + b"".join(self._queue)
+        self._queue.clear()
+        self._chunk, self._chunk_at = b"", 0
+        return rest
+
     def discard_buffered(self) -> int:
         """
         Forget everything fed; return how many octets that were.

@@ -204,6 +204,24 @@ _READERS: dict[bytes, tuple[str, Any]] = {
     b"SAVEDATE": ("save_date", ResponseParser.moment),
 }
 
+_BODY_ANNOUNCED = re.compile(
+    rb"(?:BODY|BINARY)\[[^\]]*\](?:<\d+>)? ?~?\{\d+\}\Z|RFC822(?:\.TEXT)? \{\d+\}\Z", re.IGNORECASE
+)
+_FETCH_BEGINS = re.compile(rb"\* \d{1,10} FETCH \(", re.IGNORECASE)
+
+
+def is_body_announcement(begin: bytes, text: bytes) -> bool:
+    """
+    Return whether a text announces the octets of a section as a literal.
+
+    Args: `begin` is the first text of the response, `text` the one that ends in the marker.
+    """
+    return (
+        _FETCH_BEGINS.match(begin) is not None
+        and _BODY_ANNOUNCED.search(text, max(0, len(text) - 2_000)) is not None
+    )
+
+
 # --- the common line, fast -------------------------------------------------------------------------
 
 _SEQ = rb"\* ([1-9]\d{0,8}+) FETCH \("
