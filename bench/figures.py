@@ -44,15 +44,16 @@ class Client(asyncio.Protocol):
     @classmethod
     async def connect(cls, host: str, port: int, *, login: bool = True) -> Client:
         loop = asyncio.get_running_loop()
-        transport, client = await loop.create_connection(cls, host, port)
-        client.transport = transport
-        await client.until(b"\r\n")
+        _, client = await loop.create_connection(cls, host, port)
+        await client.greeting
         if login:
             await client.do(b"LOGIN " + USER.encode() + b" " + PASSWORD.encode())
         return client
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
+        # Some servers greet before anybody has asked.
+        self.greeting = self.until(b"\r\n")
 
     def data_received(self, data: bytes) -> None:
         if self.on_data is not None:
@@ -63,7 +64,7 @@ class Client(asyncio.Protocol):
             self.kept.append(data)
         else:
             self.lines += data.count(b"\n")
-        self.tail = (self.tail + data)[-400:]
+        self.tail = (self.tail + data)[-4096:]  # long enough for a capability list
         if self.waiting is not None and self.end in self.tail and self.tail.endswith(b"\r\n"):
             last = self.tail.rsplit(b"\r\n", 2)[-2]
             if last.startswith(self.end) or self.end == b"\r\n":

@@ -103,6 +103,18 @@ is answered from the chunks instead, which costs more and is equally right."""
 LOG_WEIGHT_IN_MEMORY_MAX = 4_000_000
 """Messages named by those changes, together: bounds the memory of few but huge changes."""
 
+ANSWERS_KEPT_PER_STATE_MAX = 8
+"""Answers to "what changed since" that a published state remembers: sessions that were told at the same
+time ask from the same number, and a state lives only until the next commit."""
+
+TOLD_MESSAGES_PER_STATE_MAX = 256
+"""Ready FETCH responses that a published state remembers for other sessions: a change of more messages is
+encoded in batches, which costs less per message than looking them up."""
+
+GATHERING_TURNS_MAX = 8
+"""Turns of the event loop that a batch waits for operations that probably come: well below a millisecond
+while nothing else is to be done, and a fraction of the sync that it saves."""
+
 HUGE_OPERATION_MESSAGES_MIN = 4_096
 """From this many messages on an operation is prepared in slices before it takes the account's lock."""
 

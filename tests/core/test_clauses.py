@@ -421,6 +421,16 @@ class TestClause14AllOrNone:
         assert outcome.refused
         assert (outcome.applied, outcome.modified, outcome.missing) == (NumSet.EMPTY, NumSet.EMPTY, uids(7))
 
+    def test_one_message_alone_is_judged_as_among_others(self, bed):
+        bed.append()
+        m = bed.state().mod_seq
+        assert bed.store((7,), "+", "$A", m=0, all_or_none=True, missing_refuses=True).refused
+        assert not bed.store((7,), "+", "$A", m=0, all_or_none=True).refused
+        assert bed.store((1,), "+", "$A", m=m, all_or_none=True).applied == uids(1)
+        outcome = bed.store((1,), "-", "$A", m=m, all_or_none=True)
+        assert outcome.refused
+        assert (outcome.applied, outcome.modified) == (NumSet.EMPTY, uids(1))
+
     def test_missing_refuses_nothing_where_the_others_are_changed(self, bed):
         bed.append()
         assert bed.store((1, 7), "+", "$A", m=0, missing_refuses=True).applied == uids(1)

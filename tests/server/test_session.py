@@ -176,7 +176,7 @@ def test_commands_of_one_row_are_submitted_together_and_answered_in_order(talk, 
             events.append(f"finish {outcome.decode()}")
             return ok("done")
 
-        return Submitted(commit(), finish)
+        return Submitted(asyncio.ensure_future(commit()), finish)
 
     talk.peer().send(b"a CHECK\r\nb CHECK\r\nc CHECK\r\nd NOOP\r\n")
     talk.run("""
@@ -186,6 +186,28 @@ def test_commands_of_one_row_are_submitted_together_and_answered_in_order(talk, 
         S: d OK
     """)
     assert events == ["commit a", "commit b", "commit c", "finish a", "finish c"]
+
+
+def test_no_command_overtakes_one_that_needs_time_before_it_stands_in_line(talk, row):
+    events = []
+
+    @row("CHECK", joins_batch=True)
+    def check(session, command):
+        async def commit():
+            if command.tag == b"a":
+                await asyncio.sleep(0.01)
+            events.append(f"commit {command.tag.decode()}")
+
+        def finish(_):
+            events.append(f"finish {command.tag.decode()}")
+            return ok("done")
+
+        # "a" is worked out ahead, as a huge operation is; the others could be carried out at once.
+        return Submitted(commit() if command.tag == b"a" else asyncio.ensure_future(commit()), finish)
+
+    talk.peer().send(b"a CHECK\r\nb CHECK\r\nc CHECK\r\n")
+    talk.run("S: a OK\nS: b OK\nS: c OK")
+    assert events == ["commit a", "finish a", "commit b", "commit c", "finish b", "finish c"]
 
 
 def test_a_refused_command_in_a_batch_is_answered_in_its_place(talk, row):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pyroaring import BitMap
 
+from modseq import limits
 from modseq.core.change import Appended, AppendedRun, Change, ChangeSet, FlagEdit
 from modseq.core.flags import SEEN, FlagTable, Palette
 from modseq.core.history import History
@@ -50,11 +51,13 @@ class MailboxState:
         recent_from: the lowest UID that no session was told to be recent.
         horizon: the highest mod-sequence of an expunge that was forgotten, 0 when all are remembered.
         history: the newest changes, shared with the other states of this mailbox.
+        told: what those who tell of this state remember of it: many sessions are told the same.
 
     Immutable once published: sessions keep it as their snapshot for as long as they like.
     """
 
     __slots__ = (
+        "_answers",
         "_index",
         "chunks",
         "deleted",
@@ -67,6 +70,7 @@ class MailboxState:
         "octets",
         "palette",
         "recent_from",
+        "told",
         "uid_next",
         "uid_validity",
         "unseen",
@@ -84,7 +88,9 @@ class MailboxState:
         self.recent_from = 1
         self.horizon = 0
         self.history = History(floor=1)
+        self.told: dict[int, bytes] = {}
         self._index: UidIndex | None = None
+        self._answers: dict[int, ChangeSet] = {}
 
     def copy(self) -> "MailboxState":
         """Return a state that may be given other values before it is published."""
@@ -97,7 +103,9 @@ class MailboxState:
         other.deleted, other.octets = self.deleted, self.octets
         other.recent_from, other.horizon = self.recent_from, self.horizon
         other.history = self.history
+        other.told = {}
         other._index = self._index  # noqa: SLF001 -- our own kind
+        other._answers = {}  # noqa: SLF001
         return other
 
     @property
@@ -273,13 +281,23 @@ class MailboxState:
         """Return what happened after ``mod_seq`` and up to this state.
 
         The cost follows the changes: the newest are read off the history, for older ones only the blocks
-        with a newer number are searched.
+        with a newer number are searched. Sessions that were told at the same time ask from the same
+        number, so the newest answers are kept.
 
         Raises:
             ExpungesNotLoaded: ``mod_seq`` is below the history and the older expunges are only in storage.
         """
         if mod_seq >= self.mod_seq:
             return ChangeSet(mod_seq, self.mod_seq)
+        answer = self._answers.get(mod_seq)
+        if answer is None:
+            answer = self._find_changes(mod_seq)
+            if len(self._answers) >= limits.ANSWERS_KEPT_PER_STATE_MAX:
+                self._answers.clear()
+            self._answers[mod_seq] = answer
+        return answer
+
+    def _find_changes(self, mod_seq: int) -> ChangeSet:
         if mod_seq >= self.history.floor:
             return self._from_history(mod_seq)
         older, older_min = self.history.expunged_after(mod_seq, self.mod_seq)

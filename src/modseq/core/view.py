@@ -149,7 +149,8 @@ class SessionView:
             events.append(KeywordsLearned())
         if changes.vanished or not changes.history_complete:
             self._withhold(changes, state)
-        changed = self.uids.select(changes.changed)
+        # They were there when the client was last told, and still are: it knows them all.
+        changed = changes.changed
         self.state = state
         if may_vanish and self.withheld:
             events.append(self._release())
@@ -158,7 +159,7 @@ class SessionView:
         if not self.withheld:
             self.uids = state.index
         if changed:
-            events.append(Fetched(changed))
+            events.append(Fetched(changed.to_array()))
         return events
 
     def _withhold(self, changes: ChangeSet, state: MailboxState) -> None:

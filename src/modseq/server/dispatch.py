@@ -6,7 +6,6 @@ handler (`commands/<family>.py`).
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
@@ -34,8 +33,9 @@ async def run(session: Session, parts: tuple[bytes, ...]) -> None:
     if read is None:
         return
     row, command = read
-    if session.account is not None and not row.answers_before_refresh:
-        outcome = await _guard(session, session.account.refresh())
+    account = session.account
+    if account is not None and not row.answers_before_refresh and not account.is_current:
+        outcome = await _guard(session, account.refresh())
         if isinstance(outcome, Reply):
             await _answer(session, row, command, outcome)
             return
@@ -43,7 +43,7 @@ async def run(session: Session, parts: tuple[bytes, ...]) -> None:
     if isinstance(result, Reply):
         await _answer(session, row, command, result)
     elif not row.joins_batch:
-        await _finish(session, row, command, result, _guard(session, result.commit))
+        await _finish(session, row, command, result)
     else:
         await _run_together(session, row, [(command, result)])
 
@@ -74,33 +74,42 @@ def _wrong_state(row: Row, state: State) -> str:
 async def _begin(session: Session, row: Row, command: Command) -> Reply | Submitted:
     if not session.condstore and row.condstore_enabling(command):
         session.enable_condstore(announce=not row.closes_mailbox)
-    result: Reply | Submitted = await _guard(session, row.handler(session, command))
-    return result
+    try:
+        result = row.handler(session, command)
+        return result if isinstance(result, (Reply, Submitted)) else await result
+    except Exception as error:  # noqa: BLE001 -- one command's bug must not end the session
+        return _reply_to(session, error)
 
 
-async def _finish(
-    session: Session, row: Row, command: Command, submitted: Submitted, commit: Awaitable[Any]
-) -> None:
+async def _finish(session: Session, row: Row, command: Command, submitted: Submitted) -> None:
     """Wait for a commit, let the command say what came of it, and reply."""
-    outcome = await commit
-    if not isinstance(outcome, Reply):
-        outcome = await _guard(session, submitted.finish(outcome))
-    await _answer(session, row, command, outcome)
+    try:
+        result = submitted.finish(await submitted.commit)
+        reply = result if isinstance(result, Reply) else await result
+    except Exception as error:  # noqa: BLE001 -- see _begin
+        reply = _reply_to(session, error)
+    await _answer(session, row, command, reply)
 
 
 async def _guard(session: Session, step: Awaitable[Any]) -> Any:
     """Return what a step returns, or the reply that tells of its error."""
     try:
         return await step
-    except CommandRefused as refused:
-        reply = refused.reply
-    except (SessionEnds, ClientGone):
-        raise
-    except errors.ENDS_SESSION as error:
+    except Exception as error:  # noqa: BLE001 -- see _begin
+        return _reply_to(session, error)
+
+
+def _reply_to(session: Session, error: Exception) -> Reply:
+    """Return the reply that tells of an error; raise what ends the session. In an `except` block only."""
+    if isinstance(error, CommandRefused):
+        reply = error.reply
+    elif isinstance(error, (SessionEnds, ClientGone)):
+        raise error
+    elif isinstance(error, errors.ENDS_SESSION):
         raise SessionEnds(str(error), b"UNAVAILABLE") from error
-    except StorageError as error:
+    elif isinstance(error, StorageError):
         reply = errors.reply_for(error)
-    except Exception:  # noqa: BLE001 -- one command's bug must not end the session
+    else:
         _log.exception("a command of %s failed", session.user)
         reply = errors.SERVER_BUG
     if session.out.is_torn:
@@ -128,26 +137,28 @@ async def _answer(session: Session, row: Row, command: Command, reply: Reply) ->
 
 async def _run_together(session: Session, row: Row, begun: list[tuple[Command, Submitted]]) -> None:
     """Submit the same commands that stand behind this one, then answer all in order."""
+    answered = 0
     try:
         refused = await _begin_following(session, row, begun)
-    except BaseException:
-        for _, submitted in begun:
-            submitted.commit.close()
-        raise
-    if len(begun) == 1:
-        command, submitted = begun[0]
-        await _finish(session, row, command, submitted, _guard(session, submitted.commit))
-    else:
-        await _finish_in_order(session, row, begun)
-    if refused is not None:
-        await _answer(session, row, *refused)
+        for command, submitted in begun:
+            await _finish(session, row, command, submitted)
+            answered += 1
+        if refused is not None:
+            await _answer(session, row, *refused)
+    finally:
+        for _, submitted in begun[answered:]:
+            submitted.forsake()
 
 
 async def _begin_following(
     session: Session, row: Row, begun: list[tuple[Command, Submitted]]
 ) -> tuple[Command, Reply] | None:
     """Begin the same commands that have arrived; return the first that has its reply at once."""
-    while len(begun) < PIPELINED_COMMANDS_MAX and (event := session.next_event()) is not None:
+    # Behind one that needs time before it stands in line, another would overtake it.
+    while len(begun) < PIPELINED_COMMANDS_MAX and begun[-1][1].stands_in_line:
+        event = session.next_event()
+        if event is None:
+            return None
         following = _same_command(row, event)
         if following is None:
             session.put_back(event)
@@ -168,22 +179,3 @@ def _same_command(row: Row, event: framing.Event) -> Command | None:
     except ParseError:
         return None
     return command if registry.row_of(command) is row else None
-
-
-async def _finish_in_order(session: Session, row: Row, begun: list[tuple[Command, Submitted]]) -> None:
-    loop = asyncio.get_running_loop()
-    commits = [loop.create_task(_guard(session, submitted.commit)) for _, submitted in begun]
-    try:
-        for (command, submitted), commit in zip(begun, commits, strict=True):
-            await _finish(session, row, command, submitted, commit)
-    finally:
-        # A session that ends early leaves its commits to finish: they were promised to nobody yet,
-        # and half of a batch cannot be taken back.
-        for commit in commits:
-            commit.add_done_callback(_retrieve)
-
-
-def _retrieve(task: asyncio.Task[Any]) -> None:
-    """Take a task's error so that asyncio does not report it as forgotten."""
-    if not task.cancelled():
-        task.exception()

@@ -39,10 +39,13 @@ AFTER_LOGIN = frozenset({State.AUTHENTICATED, State.SELECTED})
 WHILE_SELECTED = frozenset({State.SELECTED})
 
 Family: TypeAlias = Literal["access", "mailbox", "select", "fetch", "search", "store", "transfer", "idle"]
-Handler: TypeAlias = "Callable[[Session, Command], Awaitable[Reply | Submitted]]"
+Handler: TypeAlias = "Callable[[Session, Command], Result | Awaitable[Result]]"
+"""A coroutine function, or a plain one where a command never waits before it submits its operation."""
+
+Result: TypeAlias = "Reply | Submitted"
 Test: TypeAlias = Callable[[Command], bool]
 Shown: TypeAlias = "Callable[[Session], bool]"
-HandlerT = TypeVar("HandlerT", bound=Callable[..., Awaitable[Any]])
+HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 
 
 def never(command: Command) -> bool:  # noqa: ARG001 -- a constant with the shape of a test

@@ -17,7 +17,12 @@ from modseq.core.mailbox import MailboxState
 from modseq.core.message import MessageChunk
 from modseq.core.numset import NumSet
 from modseq.core.view import SessionView
-from modseq.limits import FETCH_BATCH_MESSAGES_MAX, FETCH_TEMPLATE_MESSAGES_MIN, FETCH_TEMPLATES_CACHED_MAX
+from modseq.limits import (
+    FETCH_BATCH_MESSAGES_MAX,
+    FETCH_TEMPLATE_MESSAGES_MIN,
+    FETCH_TEMPLATES_CACHED_MAX,
+    TOLD_MESSAGES_PER_STATE_MAX,
+)
 from modseq.wire.values import FetchName
 
 if TYPE_CHECKING:
@@ -116,7 +121,8 @@ def flag_texts(view: SessionView, batch: Batch) -> list[bytes]:
     if not view.recent:
         return told
     recent = view.recent.clamp(batch.uids[0], batch.uids[-1])
-    if len(recent) == len(batch):
+    if len(recent) == batch.uids[-1] - batch.uids[0] + 1:
+        # Counting the batch would not do: an expunged message that is not told yet may be recent too.
         marked = {index: _as_recent(texts[index]) for index in set(batch.flags)}
         return list(map(marked.__getitem__, batch.flags))
     if recent:
@@ -256,5 +262,51 @@ def changed_flags(session: Session, view: SessionView, uids: array[int]) -> Iter
 
     """
     items = unsolicited_items(session)
+    if items is _FLAGS_NUMBERED and len(uids) <= TOLD_MESSAGES_PER_STATE_MAX:
+        yield b"".join([flags_line(view, uid) for uid in uids])
+        return
     for batch in batches(view, NumSet(uids)):
         yield lines(view, batch, items)
+
+
+def flags_line(view: SessionView, uid: int) -> bytes:
+    """
+    Return the FETCH response with UID, FLAGS and MODSEQ of one message; empty if it is gone.
+
+    Sessions that count the same messages are told the same words, so the state remembers them.
+
+    RFC: 7162 section 3.2.4
+    """
+    state = view.state
+    is_common = view.uids is state.index and not (view.recent and uid in view.recent)
+    if is_common and uid in state.told:
+        return state.told[uid]
+    found = state.locate(uid)
+    if found is None:
+        return b""
+    chunk, at = found
+    index = chunk.flags[at]
+    texts = state.palette.texts
+    if index not in texts:
+        _learn_texts(state, (index,))
+    text = texts[index]
+    if not is_common and uid in view.recent:
+        text = _as_recent(text)
+    line = b"* %d FETCH (UID %d FLAGS (%b) MODSEQ (%d))\r\n" % (
+        view.uids.seq_of(uid) or 0,
+        uid,
+        text,
+        chunk.newest[at],
+    )
+    if is_common and len(state.told) < TOLD_MESSAGES_PER_STATE_MAX:
+        state.told[uid] = line
+    return line
+
+
+def mod_seq_line(view: SessionView, uid: int, mod_seq: int) -> bytes:
+    """
+    Return the FETCH response that says only under which number a message changed.
+
+    RFC: 7162 section 3.1.3, 3.2.4
+    """
+    return b"* %d FETCH (UID %d MODSEQ (%d))\r\n" % (view.uids.seq_of(uid) or 0, uid, mod_seq)

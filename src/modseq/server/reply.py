@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -31,14 +32,32 @@ class Submitted:
     """
     A command that has been checked and waits for its commit.
 
-    The session starts `commit` at once and, where the same command stands behind this one in the
+    `commit` is under way and, where the same command stands behind this one in the
     input, the commits of those too, so that all of them share one batch. `finish` then runs in the
-    order of the commands, writes what the client must see, and gives the reply. An error of either
-    is mapped like an error of the handler.
+    order of the commands, writes what the client must see, and gives the reply, at once where nothing
+    needs to be waited for. An error of either is mapped like an error of the handler.
     """
 
-    commit: Coroutine[Any, Any, Any]
-    finish: Callable[[Any], Awaitable[Reply]]
+    commit: Awaitable[Any]
+    finish: Callable[[Any], Reply | Awaitable[Reply]]
+
+    @property
+    def stands_in_line(self) -> bool:
+        """True when the operation has its place in the next batch: what is submitted later comes later."""
+        return isinstance(self.commit, asyncio.Future)
+
+    def forsake(self) -> None:
+        """Wait no more. What stands in line is carried out: half of a batch cannot be taken back."""
+        if isinstance(self.commit, asyncio.Future):
+            self.commit.add_done_callback(_retrieve)
+        elif asyncio.iscoroutine(self.commit):
+            self.commit.close()
+
+
+def _retrieve(commit: asyncio.Future[Any]) -> None:
+    """Take a future's error so that asyncio does not report it as forgotten."""
+    if not commit.cancelled():
+        commit.exception()
 
 
 class CommandRefused(Exception):

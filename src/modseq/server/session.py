@@ -285,7 +285,11 @@ class Session:
         if self.view is None or self.account is None:
             return
         try:
-            await telling.tell_changes(self, self.account, self.view, may_vanish=may_vanish)
+            events = telling.advance_at_once(self, self.account, self.view, may_vanish=may_vanish)
+            if events is None:
+                events = await telling.advance(self, self.account, self.view, may_vanish=may_vanish)
+            if events:
+                await telling.write_events(self, self.view, events)
         except (SessionEnds, ClientGone):
             raise
         except errors.ENDS_SESSION as error:
@@ -363,12 +367,15 @@ class Session:
     async def _work(self) -> None:
         """Work through everything that has arrived."""
         try:
-            while (event := self.next_event()) is not None:
+            event = self.next_event()
+            while event is not None:
                 await self._act_on(event)
-                self.out.flush_soon()
                 await self._let_others_run()
                 self.link.caught_up()
                 self._check_ends()
+                event = self.next_event()
+                if event is not None:
+                    self.out.flush_soon()
             self.out.flush()
             if self._input_ended:
                 self.end()

@@ -16,7 +16,7 @@ from modseq.core.message import MessageChunk
 from modseq.core.numset import NumSet
 from modseq.core.uidindex import block_of
 from modseq.core.view import SessionView
-from modseq.server.render import Batch, batches, lines
+from modseq.server.render import Batch, batches, flags_line, lines, mod_seq_line
 from modseq.wire.values import Store
 
 _NOTHING = MessageChunk()
@@ -77,6 +77,25 @@ class StoreAnswer:
             if loud:
                 told += lines(self.view, _part(batch, loud), with_flags)
             yield told
+
+    def line(self, uid: int) -> bytes:
+        """Return the FETCH response for a STORE of one message, which is there; empty if it needs none.
+
+        For a client that wants mod-sequences: what `responses` says, without columns.
+        """
+        now = self.view.state.locate(uid)
+        assert now is not None
+        if not self.store.silent or self.refused:
+            return flags_line(self.view, uid)
+        chunk, at = now
+        was = self.before.locate(uid)
+        truth = self.view.state.palette.masks[chunk.flags[at]]
+        if was is None or self._expectation(was[0].flags[was[1]]) != truth:
+            return flags_line(self.view, uid)
+        mod_seq = chunk.newest[at]
+        if self.store.unchanged_since is None and was[0].newest[was[1]] == mod_seq:
+            return b""
+        return mod_seq_line(self.view, uid, mod_seq)
 
     def _sorted(self, batch: Batch) -> tuple[Sequence[int], Sequence[int]]:
         """Return the places in a batch for which FLAGS are said, and those for which MODSEQ alone is."""

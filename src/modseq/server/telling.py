@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from modseq.core.change import ChangeSet
 from modseq.core.errors import MailboxNotFound
 from modseq.core.flags import SYSTEM_FLAGS
 from modseq.core.mailbox import MailboxState
@@ -42,11 +43,11 @@ async def advance(session: Session, account: Account, view: SessionView, *, may_
     RFC: 7162 section 3.2.10
     Raises SessionEnds when the mailbox was deleted.
     """
-    state = account.published(view.mailbox_id)
-    if state is None:
-        state = await _reload(account, view.mailbox_id)
-    if state is view.state and not (may_vanish and view.withheld):
-        return []
+    events = advance_at_once(session, account, view, may_vanish=may_vanish)
+    if events is not None:
+        return events
+    if account.published(view.mailbox_id) is None:
+        await _reload(account, view.mailbox_id)
     changes = await account.changes_since(view.mailbox_id, view.state.mod_seq)
     newest = account.published(view.mailbox_id)
     while newest is not None and newest.mod_seq != changes.mod_seq:
@@ -54,10 +55,35 @@ async def advance(session: Session, account: Account, view: SessionView, *, may_
         newest = account.published(view.mailbox_id)
     if newest is None:
         raise _deleted()
+    return _take_in(session, account, view, newest, changes, may_vanish=may_vanish)
+
+
+def advance_at_once(
+    session: Session, account: Account, view: SessionView, *, may_vanish: bool
+) -> list[Event] | None:
+    """Do what `advance` does where that takes no waiting, as nearly always; else return None."""
+    found = account.changes_at_once(view.mailbox_id, view.state.mod_seq)
+    if found is None:
+        return None
+    state, changes = found
+    if state is view.state and not (may_vanish and view.withheld):
+        return []
+    return _take_in(session, account, view, state, changes, may_vanish=may_vanish)
+
+
+def _take_in(
+    session: Session,
+    account: Account,
+    view: SessionView,
+    state: MailboxState,
+    changes: ChangeSet,
+    *,
+    may_vanish: bool,
+) -> list[Event]:
     recent_from = None
     if changes.appeared:
-        recent_from = recent.recent_from(session.service, account, newest, claim=not view.read_only)
-    return view.advance(newest, changes, may_vanish=may_vanish, recent_from=recent_from)
+        recent_from = recent.recent_from(session.service, account, state, claim=not view.read_only)
+    return view.advance(state, changes, may_vanish=may_vanish, recent_from=recent_from)
 
 
 async def write_events(session: Session, view: SessionView, events: Iterable[Event]) -> None:

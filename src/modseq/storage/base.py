@@ -6,7 +6,7 @@ runs off the event loop.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from modseq.core.account import AccountState
@@ -30,6 +30,10 @@ class Account(Protocol):
 
     def listing(self) -> AccountState:
         """Return the published listing, without waiting."""
+
+    @property
+    def is_current(self) -> bool:
+        """True when ``refresh`` would find nothing to do."""
 
     async def refresh(self) -> None:
         """Catch up with what other processes committed; costs microseconds when that is nothing.
@@ -55,13 +59,17 @@ class Account(Protocol):
             MailboxNotFound: it was deleted.
         """
 
+    def changes_at_once(self, mailbox_id: int, mod_seq: int) -> tuple[MailboxState, ChangeSet] | None:
+        """Return the published state and what leads to it, None when that takes more than looking."""
+
     async def counters(self, mailbox_ids: Iterable[int]) -> Mapping[int, Counters]:
         """Return the counters of mailboxes without opening them; deleted ones are left out."""
 
-    async def commit(self, operation: Operation[Outcome]) -> Outcome:
-        """Carry out an operation; when this returns, it is durable and published.
+    def commit(self, operation: Operation[Outcome]) -> Awaitable[Outcome]:
+        """Carry out an operation; when what this returns is done, it is durable and published.
 
-        Operations that wait at the same time share one transaction and keep the order of their calls.
+        Operations that wait at the same time share one transaction and keep the order of their calls. One
+        that nobody waits for any more is dropped, if it is not under way.
 
         Raises:
             StorageError: of the kind that fits; nothing was stored, except after CommitUnknown.

@@ -38,6 +38,11 @@ class MemoryAccount:
         """Return the listing."""
         return self._account
 
+    @property
+    def is_current(self) -> bool:
+        """True: there is no other process."""
+        return True
+
     async def refresh(self) -> None:
         """Do nothing: there is no other process."""
 
@@ -52,6 +57,11 @@ class MemoryAccount:
     async def changes_since(self, mailbox_id: int, mod_seq: int) -> ChangeSet:
         """Return what happened after ``mod_seq``; raises MailboxNotFound."""
         return self._state(mailbox_id).changes_since(mod_seq)
+
+    def changes_at_once(self, mailbox_id: int, mod_seq: int) -> tuple[MailboxState, ChangeSet] | None:
+        """Return the state of a mailbox and what leads to it, None when it was deleted."""
+        state = self._states.get(mailbox_id)
+        return None if state is None else (state, state.changes_since(mod_seq))
 
     async def counters(self, mailbox_ids: Iterable[int]) -> Mapping[int, Counters]:
         """Return the counters of those mailboxes that exist."""

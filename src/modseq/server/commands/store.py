@@ -6,15 +6,19 @@ RFC: 7162 section 3.1.3
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modseq.core.mailbox import MailboxState
 from modseq.core.numset import NumSet
 from modseq.core.store_flags import StoreFlags, StoreOutcome
 from modseq.core.view import Event, Fetched
+from modseq.limits import TOLD_MESSAGES_PER_STATE_MAX
 from modseq.server import telling
 from modseq.server.named import named_uids, sequence_numbers
 from modseq.server.registry import WHILE_SELECTED, advertise, command
+from modseq.server.render import flags_line
 from modseq.server.reply import Reply, Submitted, no, ok
 from modseq.server.store_answer import StoreAnswer
 from modseq.wire.grammar.store import modified_code
@@ -50,7 +54,7 @@ def _is_conditional(command: Command) -> bool:
     joins_batch=True,
     rfc=("3501 section 6.4.6", "7162 section 3.1.3"),
 )
-async def store(session: Session, command: Command) -> Reply | Submitted:
+def store(session: Session, command: Command) -> Reply | Submitted:
     """
     Change flags of messages; with UNCHANGEDSINCE only of those that nobody has changed since.
 
@@ -76,33 +80,95 @@ async def store(session: Session, command: Command) -> Reply | Submitted:
         missing_refuses=not command.uid,
     )
 
-    async def finish(outcome: StoreOutcome) -> Reply:
-        return await _finish(session, command, uids, outcome)
+    def finish(outcome: StoreOutcome) -> Reply | Awaitable[Reply]:
+        assert session.account is not None
+        assert session.view is not None
+        done = _Done(session, command, uids, outcome, session.view.state)
+        events = telling.advance_at_once(session, session.account, session.view, may_vanish=command.uid)
+        if events is not None and session.condstore and len(uids) == 1 and _are_few(events):
+            return _finish_one(done, events)
+        return _finish(done, events)
 
     return Submitted(session.account.commit(operation), finish)
 
 
-async def _finish(session: Session, command: Command, uids: NumSet, outcome: StoreOutcome) -> Reply:
+@dataclass(frozen=True, slots=True)
+class _Done:
     """
-    Tell what came of a STORE, and with it everything else up to the mod-sequence that it carries.
+    A STORE that was committed and is to be answered.
+
+    Attributes:
+        uids: what it named.
+        before: what the client knew when it sent the command.
+
+    """
+
+    session: Session
+    command: Command
+    uids: NumSet
+    outcome: StoreOutcome
+    before: MailboxState
+
+
+def _are_few(events: list[Event]) -> bool:
+    """Return whether all that is to be told is flags of a few messages."""
+    if not events:
+        return True
+    first = events[0]
+    return len(events) == 1 and isinstance(first, Fetched) and len(first.uids) <= TOLD_MESSAGES_PER_STATE_MAX
+
+
+def _finish_one(done: _Done, events: list[Event]) -> Reply:
+    """
+    Do what `_finish` does for one message where little else happened, as when workers claim messages.
 
     RFC: 7162 section 3.1.3, 3.2
     """
-    args, view, account = command.args, session.view, session.account
-    assert isinstance(args, Store)
+    session, view, outcome = done.session, done.session.view, done.outcome
+    assert view is not None
+    uid = done.uids.min
+    is_there = view.state.locate(uid) is not None
+    refused = done.uids if outcome.modified and is_there else NumSet.EMPTY
+    if is_there:
+        session.out.write(_answer(done, refused).line(uid))
+    for event in events:
+        assert isinstance(event, Fetched)
+        session.out.write(b"".join([flags_line(view, other) for other in event.uids if other != uid]))
+    return _reply(done, refused, has_lost_some=not is_there)
+
+
+async def _finish(done: _Done, events: list[Event] | None) -> Reply:
+    """
+    Tell what came of a STORE, and with it everything else up to the mod-sequence that it carries.
+
+    Args:
+        events: what the view gave out since the STORE, None if it was not asked yet.
+
+    RFC: 7162 section 3.1.3, 3.2
+
+    """
+    session, outcome, before = done.session, done.outcome, done.before
+    view, account = session.view, session.account
     assert view is not None
     assert account is not None
-    before = view.state
-    events = await telling.advance(session, account, view, may_vanish=command.uid)
+    if events is None:
+        events = await telling.advance(session, account, view, may_vanish=done.command.uid)
     there = _there(view.state, outcome)
     refused = outcome.modified & there if outcome.modified else NumSet.EMPTY
-    answer = StoreAnswer(view, before, args, command.uid, refused, outcome.refused, session.condstore)
     await telling.write_events(session, view, [event for event in events if not isinstance(event, Fetched)])
-    await telling.write_pieces(session.out, answer.responses(there))
+    await telling.write_pieces(session.out, _answer(done, refused).responses(there))
     if not (outcome.applied and before.mod_seq + 1 == outcome.mod_seq == view.state.mod_seq):
         # Its own change is not all that happened.
         await telling.write_events(session, view, _others(events, there))
-    return _reply(session, command, refused, outcome, has_lost_some=len(there) < len(uids))
+    return _reply(done, refused, has_lost_some=len(there) < len(done.uids))
+
+
+def _answer(done: _Done, refused: NumSet) -> StoreAnswer:
+    args, view = done.command.args, done.session.view
+    assert isinstance(args, Store)
+    assert view is not None
+    condstore = done.session.condstore
+    return StoreAnswer(view, done.before, args, done.command.uid, refused, done.outcome.refused, condstore)
 
 
 def _there(state: MailboxState, outcome: StoreOutcome) -> NumSet:
@@ -123,9 +189,7 @@ def _others(events: list[Event], told: NumSet) -> list[Event]:
     return others
 
 
-def _reply(
-    session: Session, command: Command, refused: NumSet, outcome: StoreOutcome, *, has_lost_some: bool
-) -> Reply:
+def _reply(done: _Done, refused: NumSet, *, has_lost_some: bool) -> Reply:
     """
     Return the tagged reply: a message that is gone is never a success, and never a conflict.
 
@@ -135,6 +199,7 @@ def _reply(
     RFC: 3501 section 6.4.8
     RFC: 5530 section 3
     """
+    session, command, outcome = done.session, done.command, done.outcome
     expunged = has_lost_some and not command.uid
     if refused:
         code = modified_code(refused if command.uid else sequence_numbers(session, refused))

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +34,7 @@ from modseq.storage.lanes import Lanes
 from modseq.storage.sqlite.batch import BatchResult, body_octets, run_batch
 from modseq.storage.sqlite.errors import DISK_ERRORS, kind_of
 from modseq.storage.sqlite.files import AccountFiles, Settings
+from modseq.storage.sqlite.gathering import Gathering
 from modseq.storage.sqlite.published import Published
 from modseq.storage.sqlite.reading import (
     Snapshot,
@@ -88,6 +89,7 @@ class SqliteAccount:
         self._queue: list[tuple[Operation[Any], asyncio.Future[Any]]] = []
         self._work_due = False
         self._writing = False
+        self._gathering = Gathering()
         self._jobs: list[tuple[Callable[[AccountFiles], Any], asyncio.Future[Any]]] = []
         self._reads = ReadQueue(host.readers, self._post)
         self._catching: tuple[int, asyncio.Future[None]] | None = None
@@ -240,6 +242,16 @@ class SqliteAccount:
 
     # --- catching up ------------------------------------------------------------------------------
 
+    @property
+    def is_current(self) -> bool:
+        """True when everything that others committed is published; the look costs nanoseconds."""
+        files = self._files
+        if files is None or self._discarded or self._shown.behind:
+            return False
+        count = files.turn.count
+        # Of our own commits, one that is under way is not visible to anybody yet.
+        return count == self._seen or files.turn.own[:2] == (self._seen, count)
+
     async def refresh(self) -> None:
         """Catch up with what other processes committed."""
         files = self._files
@@ -354,6 +366,16 @@ class SqliteAccount:
                 await self._load_expunges(state)
             state = await self.mailbox(mailbox_id)
 
+    def changes_at_once(self, mailbox_id: int, mod_seq: int) -> tuple[MailboxState, ChangeSet] | None:
+        """Return the published state and what leads to it, None when that takes loading or catching up."""
+        state = self._shown.states.get(mailbox_id)
+        if state is None or mailbox_id in self._shown.behind:
+            return None
+        try:
+            return state, state.changes_since(mod_seq)
+        except ExpungesNotLoaded:
+            return None
+
     async def _load_expunges(self, state: MailboxState) -> None:
         mailbox_id = state.mailbox_id
         log, complete_to, horizon = await self._reads.run(
@@ -399,32 +421,40 @@ class SqliteAccount:
 
     # --- committing -------------------------------------------------------------------------------
 
-    async def commit(self, operation: Operation[Outcome]) -> Outcome:
-        """Carry out an operation; when this returns, it is durable and published."""
-        await self._prepare(operation)
+    def commit(self, operation: Operation[Outcome]) -> Awaitable[Outcome]:
+        """Carry out an operation; when what this returns is done, it is durable and published."""
+        states = self._shown.states
+        loaded = [states.get(mailbox_id) for mailbox_id in operation.mailbox_ids()]
+        if self._files is None or self._discarded or None in loaded:
+            return self._load_and_commit(operation)
+        if loaded and loaded[0] is not None:
+            slices = operation.prepare(loaded[0])
+            for _ in slices:
+                return self._prepare_and_commit(operation, slices)
+        return self._enqueue(operation)
+
+    async def _load_and_commit(self, operation: Operation[Outcome]) -> Outcome:
+        await self.open()
+        loaded = [await self.mailbox(mailbox_id) for mailbox_id in operation.mailbox_ids()]
+        slices = operation.prepare(loaded[0]) if loaded else iter(())
+        return await self._prepare_and_commit(operation, slices)
+
+    async def _prepare_and_commit(self, operation: Operation[Outcome], slices: Iterator[None]) -> Outcome:
+        for _ in slices:
+            await asyncio.sleep(0)
+        return await self._enqueue(operation)
+
+    def _enqueue(self, operation: Operation[Outcome]) -> asyncio.Future[Outcome]:
         future: asyncio.Future[Outcome] = self._loop.create_future()
         self._queue.append((operation, future))
         # Sessions that are ready in this turn of the loop join the same batch.
         self._work_is_due()
-        return await future
+        return future
 
     def _work_is_due(self) -> None:
         if not (self._writing or self._work_due):
             self._work_due = True
             self._loop.call_soon(self._next_work)
-
-    async def _prepare(self, operation: Operation[Any]) -> None:
-        if self._files is None or self._discarded:
-            await self.open()
-        first: MailboxState | None = None
-        for mailbox_id in operation.mailbox_ids():
-            state = self._shown.states.get(mailbox_id)
-            if state is None:
-                state = await self.mailbox(mailbox_id)
-            first = first or state
-        if first is not None:
-            for _ in operation.prepare(first):
-                await asyncio.sleep(0)
 
     def _next_work(self) -> None:
         """Give the writer's thread what is due next, if it is free."""
@@ -434,6 +464,8 @@ class SqliteAccount:
             return
         if self._jobs:
             self._begin_job(files)
+        elif self._queue and self._gathering.waits(len(self._queue)):
+            self._work_is_due()
         elif self._queue and not self._shown.chores.are_overdue(files):
             self._begin_batch(files)
         else:
@@ -452,6 +484,7 @@ class SqliteAccount:
             items = []
         if not items:
             return
+        self._gathering.begun(len(items))
         self._writing = True
         base = self._shown.base()
         now = clock.now_seconds()
