@@ -70,6 +70,11 @@ class PlannedAccount:
         """Return the published listing."""
         return self.inner.listing()
 
+    @property
+    def is_current(self) -> bool:
+        """True when `refresh` would find nothing to do."""
+        return self.inner.is_current
+
     async def refresh(self) -> None:
         """Catch up with other processes."""
         await self.inner.refresh()
@@ -102,6 +107,12 @@ class PlannedAccount:
             vanished_mod_seq_min=remembered.vanished_mod_seq_min,
             history_complete=False,
         )
+
+    def changes_at_once(self, mailbox_id: int, mod_seq: int) -> tuple[MailboxState, ChangeSet] | None:
+        """Return the published state and what leads to it; None before the planned horizon."""
+        if mod_seq < self._plan.horizons.get((self.name, mailbox_id), 0):
+            return None
+        return self.inner.changes_at_once(mailbox_id, mod_seq)
 
     async def counters(self, mailbox_ids: Iterable[int]) -> Mapping[int, Counters]:
         """Return the counters of mailboxes."""
