@@ -304,6 +304,20 @@ class Outbox:
             )
             return self.edit(edit.edit_id)
 
+    def narrow(self, edit: Edit, flags: Iterable[str]) -> Edit:
+        """Leave out of an edit of flags what the message has already; the edit waits under its old condition."""
+        has = {flag.lower() for flag in flags}
+        with self._replica.transaction():
+            self._replica.execute(
+                "UPDATE edit SET state = 'waiting', add_flags = ?, remove_flags = ? WHERE edit_id = ?",
+                (
+                    join_flags(flag for flag in edit.add_flags.split() if flag.lower() not in has),
+                    join_flags(flag for flag in edit.remove_flags.split() if flag.lower() in has),
+                    edit.edit_id,
+                ),
+            )
+            return self.edit(edit.edit_id)
+
     def settle(self, edit: Edit) -> None:
         """Forget an edit that the server has."""
         with self._replica.transaction():
@@ -414,11 +428,3 @@ def _mine(edit: Edit) -> str:
 def agrees(edit: Edit, flags: Iterable[str]) -> bool:
     """Whether a message with these flags has all that an edit of flags wants."""
     return same_flags(flags, edited_flags(flags, split_flags(edit.add_flags), split_flags(edit.remove_flags)))
-
-
-def touches(edit: Edit, flags: Iterable[str]) -> bool:
-    """Whether somebody changed one of the very flags that an edit changes, judged by what is set now."""
-    named = {flag.lower() for flag in (*edit.add_flags.split(), *edit.remove_flags.split())}
-    base = {flag.lower() for flag in edit.base_flags.split()}
-    now = {flag.lower() for flag in flags}
-    return bool((base ^ now) & named)

@@ -171,7 +171,8 @@ class Replica:
 
     def mailbox_by_id(self, mailbox_id: int) -> MailboxRow | None:
         """Return a mailbox by its number in this file."""
-        return next((row for row in self.mailboxes() if row.mailbox_id == mailbox_id), None)
+        rows = self.execute(f"SELECT {_MAILBOX} FROM mailbox WHERE mailbox_id = ?", (mailbox_id,))  # noqa: S608
+        return next(map(_mailbox_row, rows), None)
 
     def add_mailbox(self, name: str, object_id: str | None, delimiter: str | None, attributes: str) -> int:
         """Make room for a mailbox that the server has; returns its number in this file."""
