@@ -263,27 +263,10 @@ def changed_flags(session: Session, view: SessionView, uids: array[int]) -> Iter
     """
     items = unsolicited_items(session)
     if items is _FLAGS_NUMBERED and len(uids) <= TOLD_MESSAGES_PER_STATE_MAX:
-        yield flags_lines(view, uids)
+        yield b"".join([flags_line(view, uid) for uid in uids])
         return
     for batch in batches(view, NumSet(uids)):
         yield lines(view, batch, items)
-
-
-def flags_lines(view: SessionView, uids: Sequence[int], *, but: int = 0) -> bytes:
-    """
-    Return the FETCH responses with UID, FLAGS and MODSEQ of few messages; those that are gone are left out.
-
-    Args:
-        uids: ascending.
-        but: a message that is told otherwise.
-
-    RFC: 7162 section 3.2.4
-
-    """
-    if view.uids is view.state.index and not view.recent:
-        told = view.state.told
-        return b"".join([told.get(uid) or flags_line(view, uid) for uid in uids if uid != but])
-    return b"".join([flags_line(view, uid) for uid in uids if uid != but])
 
 
 def flags_line(view: SessionView, uid: int) -> bytes:

@@ -18,7 +18,7 @@ from modseq.limits import TOLD_MESSAGES_PER_STATE_MAX
 from modseq.server import telling
 from modseq.server.named import named_uids, sequence_numbers
 from modseq.server.registry import WHILE_SELECTED, advertise, command
-from modseq.server.render import flags_lines
+from modseq.server.render import flags_line
 from modseq.server.reply import Reply, Submitted, no, ok
 from modseq.server.store_answer import StoreAnswer
 from modseq.wire.grammar.store import modified_code
@@ -133,7 +133,7 @@ def _finish_one(done: _Done, events: list[Event]) -> Reply:
         session.out.write(_answer(done, refused).line(uid))
     for event in events:
         assert isinstance(event, Fetched)
-        session.out.write(flags_lines(view, event.uids, but=uid))
+        session.out.write(b"".join([flags_line(view, other) for other in event.uids if other != uid]))
     return _reply(done, refused, has_lost_some=not is_there)
 
 

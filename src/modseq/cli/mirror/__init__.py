@@ -1,0 +1,1 @@
+"""`modseq mirror`: an offline copy of an account, searched, edited and written out."""
