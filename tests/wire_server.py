@@ -42,6 +42,7 @@ limits.EXPUNGES_PER_BLOCK_MAX = 8
 limits.WAL_PAGES_CHECKPOINT_MIN = 60
 limits.SEGMENT_BYTES_MAX = 200_000
 limits.HUGE_OPERATION_MESSAGES_MIN = 4
+limits.ROWS_PER_COMMIT_MAX = 3
 
 from modseq.cli.main import main
 

@@ -379,6 +379,13 @@ LOG_BYTES_KEPT_MAX = 67_108_864
 LOG_ROWS_TRIMMED_PER_COMMIT = 1_024
 """Old log rows deleted in one transaction, a few milliseconds."""
 
+ROWS_PER_COMMIT_MAX = 4_096
+"""Rows of messages that are written ahead of a huge copy, or deleted after a huge expunge, in one commit: some
+milliseconds for which others wait."""
+
+DOOMED_UIDS_PER_ROW = 65_536
+"""UIDs in one record of rows still to be deleted: 8 KB at most, which each step writes anew."""
+
 FOLD_CHUNKS_PER_COMMIT = 8
 """Chunks written in one transaction while a log is folded: about 4 ms for which a queued batch waits."""
 

@@ -33,6 +33,7 @@ def test_property(machine, wakeups, expunges_kept_max, monkeypatch):
     # So low that a short history crosses every bound: it is folded, trimmed and loaded again.
     monkeypatch.setattr(limits, "LOG_CHANGES_IN_MEMORY_MAX", 4)
     monkeypatch.setattr(limits, "HUGE_OPERATION_MESSAGES_MIN", 3)
+    monkeypatch.setattr(limits, "ROWS_PER_COMMIT_MAX", 2)
     monkeypatch.setattr(limits, "LOG_ROWS_FOLD_MIN", 3)
     monkeypatch.setattr(limits, "LOG_ROWS_KEPT_MIN", 2)
     monkeypatch.setattr(limits, "EXPUNGES_PER_BLOCK_MAX", 4)

@@ -52,6 +52,8 @@ def small(monkeypatch):
     monkeypatch.setattr(limits, "LOG_ROWS_TRIMMED_PER_COMMIT", 4)
     monkeypatch.setattr(limits, "FOLD_CHUNKS_PER_COMMIT", 1)
     monkeypatch.setattr(limits, "SEGMENT_BYTES_MAX", 60_000)
+    monkeypatch.setattr(limits, "HUGE_OPERATION_MESSAGES_MIN", 2)
+    monkeypatch.setattr(limits, "ROWS_PER_COMMIT_MAX", 1)
 
 
 async def live(disk, data, rng, steps):
@@ -78,10 +80,10 @@ async def live(disk, data, rng, steps):
             elif action == "flag":
                 await store(account, inbox, some, rng.choice("+-="), rng.choice(("\\Seen", "$a", "$b")))
             elif action == "expunge":
-                await store(account, inbox, some[:1], "+", "\\Deleted")
+                await store(account, inbox, some[: rng.choice((1, 2))], "+", "\\Deleted")
                 await account.commit(Expunge(inbox))
             elif action in ("move", "copy"):
-                await transfer(account, inbox, some[:1], work, move=action == "move")
+                await transfer(account, inbox, some[: rng.choice((1, 3))], work, move=action == "move")
             else:
                 await asyncio.gather(
                     deliver(inbox), deliver(work), store(account, inbox, some, "+", "\\Flagged")

@@ -78,13 +78,26 @@ class NewRow:
 
 @dataclass(frozen=True, slots=True)
 class CopiedRows:
-    """The rows of many copies, in order: consecutive UIDs from ``first_uid`` on, ``source_uids`` ascending."""
+    """The rows of many copies, in order: consecutive UIDs from ``first_uid`` on, ``source_uids`` ascending.
+
+    ``token`` names rows that were written ahead of the commit; 0 for none.
+    """
 
     mailbox_id: int
     first_uid: int
     saved_at: int
     source_id: int
     source_uids: "array[int]"
+    token: int = 0
+
+    def is_the_same_as(self, other: "CopiedRows") -> bool:
+        """True when the same rows go to the same place, whenever and by whom they were written."""
+        return (
+            self.mailbox_id == other.mailbox_id
+            and self.first_uid == other.first_uid
+            and self.source_id == other.source_id
+            and self.source_uids == other.source_uids
+        )
 
 
 Outcome = TypeVar("Outcome", covariant=True)

@@ -192,7 +192,8 @@ class Transfer:
 
     The copies keep flags, internal date and content; the target gives them a new mod-sequence, and a move
     gives the expunged UIDs one in the source. With ``missing_refuses`` nothing is done when a message is not
-    there; the outcome then names no message but the missing ones.
+    there; the outcome then names no message but the missing ones. ``ahead`` are rows that the storage wrote
+    before the commit, in the hope that nothing moves meanwhile.
 
     RFC: 3501 section 6.4.7
     RFC: 6851 section 3.1, 3.3
@@ -204,6 +205,7 @@ class Transfer:
     target_id: int
     move: bool
     missing_refuses: bool = False
+    ahead: CopiedRows | None = None
     _columns: Decisions["_Columns"] = field(default_factory=Decisions, repr=False)
 
     def mailbox_ids(self) -> Sequence[int]:
@@ -230,7 +232,8 @@ class Transfer:
         appended, keywords = self._copies(source, target, len(present))
         mod_seq = draft.next_mod_seq(self.source_id)
         target_mod_seq = draft.next_mod_seq(self.target_id)
-        draft.rows.append(CopiedRows(self.target_id, appended.first_uid, draft.now, self.source_id, present))
+        rows = CopiedRows(self.target_id, appended.first_uid, draft.now, self.source_id, present)
+        draft.rows.append(self.ahead if self.ahead is not None and self.ahead.is_the_same_as(rows) else rows)
         if self.source_id == self.target_id:
             vanished = gone if self.move else NumSet.EMPTY
             draft.apply(

@@ -28,10 +28,11 @@ from modseq.core.errors import (
 )
 from modseq.core.mailbox import Counters, MailboxState
 from modseq.core.message import MessageRow
-from modseq.core.operations import Operation
+from modseq.core.operations import Operation, Transfer
 from modseq.storage.disk import Disk
 from modseq.storage.lanes import Lanes
 from modseq.storage.sqlite.batch import BatchResult, body_octets, run_batch
+from modseq.storage.sqlite.chores import Chores
 from modseq.storage.sqlite.errors import DISK_ERRORS, kind_of
 from modseq.storage.sqlite.files import AccountFiles, Settings
 from modseq.storage.sqlite.gathering import Gathering
@@ -49,6 +50,7 @@ from modseq.storage.sqlite.reading import (
     reading,
 )
 from modseq.storage.sqlite.readqueue import ReadQueue, attempt, settle
+from modseq.storage.sqlite.staging import staged
 
 Outcome = TypeVar("Outcome")
 Answer = TypeVar("Answer")
@@ -88,6 +90,7 @@ class SqliteAccount:
         self._seen = -1
         self._queue: list[tuple[Operation[Any], asyncio.Future[Any]]] = []
         self._work_due = False
+        self._step_due = False
         self._writing = False
         self._gathering = Gathering()
         self._jobs: list[tuple[Callable[[AccountFiles], Any], asyncio.Future[Any]]] = []
@@ -442,6 +445,10 @@ class SqliteAccount:
     async def _prepare_and_commit(self, operation: Operation[Outcome], slices: Iterator[None]) -> Outcome:
         for _ in slices:
             await asyncio.sleep(0)
+        asked: object = operation
+        if isinstance(asked, Transfer) and len(asked.uids) >= limits.HUGE_OPERATION_MESSAGES_MIN:
+            async with staged(self, asked):
+                return await self._enqueue(operation)
         return await self._enqueue(operation)
 
     def _enqueue(self, operation: Operation[Outcome]) -> asyncio.Future[Outcome]:
@@ -450,6 +457,11 @@ class SqliteAccount:
         # Sessions that are ready in this turn of the loop join the same batch.
         self._work_is_due()
         return future
+
+    @property
+    def chores(self) -> Chores:
+        """The housekeeping."""
+        return self._shown.chores
 
     def _work_is_due(self) -> None:
         if not (self._writing or self._work_due):
@@ -466,11 +478,14 @@ class SqliteAccount:
             self._begin_job(files)
         elif self._queue and self._gathering.waits(len(self._queue)):
             self._work_is_due()
-        elif self._queue and not self._shown.chores.are_overdue(files):
+        elif self._queue and not (self._step_due and self._shown.chores.are_overdue(files)):
+            # Overdue work takes turns with those who wait: one step after each batch.
+            self._step_due = True
             self._begin_batch(files)
         else:
             step = None if self._discarded else self._shown.chores.next_step(files, self._shown.states)
             if step is not None:
+                self._step_due = False
                 self._begin_chore(step)
             elif self._queue:
                 self._begin_batch(files)

@@ -27,6 +27,7 @@ from modseq.storage.sqlite.reading import (
     read_palette,
     reading,
 )
+from modseq.storage.sqlite.rows import doomed_uids
 
 INVARIANTS = {
     "database": "SQLite finds the file in order",
@@ -38,12 +39,12 @@ INVARIANTS = {
     "chunks": "every chunk can be read, agrees with its columns, and names masks that are stored",
     "keyword-bits": "keywords have consecutive bits",
     "expunge-blocks": "blocks ascend, agree with their columns, and end at the fold",
-    "message-rows": "there is a row for every message and for nothing else",
+    "message-rows": "there is a row for every message, and for nothing else but what is recorded as left over",
     "contents": "every row names a content, with the size that the mailbox tells",
     "segments": "every body lies in its segment, whole, and shares no octet with another",
 }
 
-_OWNED = ("keyword", "log", "palette", "chunk", "chunk_core", "expunge", "message")
+_OWNED = ("keyword", "log", "palette", "chunk", "chunk_core", "expunge", "message", "staged")
 
 
 async def check_account(account: SqliteAccount, *, bodies: bool = True) -> list[Problem]:
@@ -91,6 +92,7 @@ def _check_account_row(connection: apsw.Connection) -> Iterator[Problem]:
     for table in _OWNED:
         orphans = connection.execute(
             f"SELECT DISTINCT mailbox_id FROM {table} EXCEPT SELECT mailbox_id FROM mailbox"  # noqa: S608
+            " EXCEPT SELECT mailbox_id FROM doomed WHERE uids IS NULL"
         )
         for (mailbox_id,) in orphans:
             yield Problem("orphans", f"table {table}", f"rows of mailbox {mailbox_id}")
@@ -248,6 +250,12 @@ def _check_rows(connection: apsw.Connection, state: MailboxState, where: str) ->
         (state.mailbox_id,),
     ).fetchall()
     there, live = NumSet(row[0] for row in rows), state.index.to_numset()
+    doomed = doomed_uids(connection, state.mailbox_id)
+    if not doomed.isdisjoint(live):
+        yield Problem("message-rows", where, f"to be deleted: {(doomed & live).to_bytes().decode()}")
+    there -= doomed
+    if _has_staged(connection, state.mailbox_id):
+        there = there.clamp(0, state.uid_next - 1)
     if there != live:
         yield Problem(
             "message-rows",
@@ -261,6 +269,11 @@ def _check_rows(connection: apsw.Connection, state: MailboxState, where: str) ->
             yield Problem("contents", f"{where}, UID {uid}", "names a content that is not there")
         elif found is not None and found.size != size:
             yield Problem("contents", f"{where}, UID {uid}", f"{size} octets, the mailbox tells {found.size}")
+
+
+def _has_staged(connection: apsw.Connection, mailbox_id: int) -> bool:
+    found = connection.execute("SELECT 1 FROM staged WHERE mailbox_id = ?", (mailbox_id,))
+    return next(iter(found), None) is not None
 
 
 def _check_segments(connection: apsw.Connection, directory: Path) -> Iterator[Problem]:

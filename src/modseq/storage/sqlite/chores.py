@@ -11,6 +11,7 @@ from modseq.core.mailbox import MailboxState
 from modseq.storage.sqlite.batch import run_step
 from modseq.storage.sqlite.files import AccountFiles
 from modseq.storage.sqlite.folding import Fold, trim_log
+from modseq.storage.sqlite.rows import is_untidy, tidy
 
 _OVERDUE = 2
 """Times its measure at which housekeeping no longer waits for the queue to be empty."""
@@ -33,6 +34,10 @@ class Chores:
         self._fold: Fold | None = None
         self._trims: list[int] = []
         self._running: str = ""
+        # A process that ended may have left something behind: looked at once, which costs microseconds.
+        self._untidy = True
+        self._tidied = False
+        self._staging: set[int] = set()
         self._failed = False
 
     def resume(self) -> None:
@@ -51,6 +56,8 @@ class Chores:
             known = self._unfolded[state.mailbox_id] = _Unfolded(state.history.floor)
         for change in changes:
             known.weight += change.weight
+            if len(change.vanished) > limits.ROWS_PER_COMMIT_MAX:
+                self._untidy = True
         self._consider(state)
 
     def _consider(self, state: MailboxState) -> None:
@@ -64,8 +71,18 @@ class Chores:
     def drop(self, mailbox_id: int) -> None:
         """Forget a mailbox that was deleted."""
         self._unfolded.pop(mailbox_id, None)
+        self._untidy = True
         if mailbox_id in self._due:
             self._due.remove(mailbox_id)
+
+    def begin_staging(self, token: int) -> None:
+        """Take note that a copy writes its rows ahead: they are not tidied away."""
+        self._staging.add(token)
+
+    def end_staging(self, token: int) -> None:
+        """Take note that the copy was committed or given up: what is left of its rows may go."""
+        self._staging.discard(token)
+        self._untidy = True
 
     def are_overdue(self, files: AccountFiles) -> bool:
         """True when a step must be made although operations are waiting."""
@@ -99,6 +116,10 @@ class Chores:
         if self._trims:
             self._running = "trim"
             return self._trim_step(files, self._trims[0])
+        if self._untidy:
+            self._running = "tidy"
+            self._untidy = False
+            return self._tidy_step(files)
         return None
 
     def _fold_step(self, files: AccountFiles, fold: Fold, state: MailboxState) -> Callable[[], None]:
@@ -131,6 +152,16 @@ class Chores:
 
         return step
 
+    def _tidy_step(self, files: AccountFiles) -> Callable[[], None]:
+        kept = frozenset(self._staging)
+
+        def step() -> None:
+            self._tidied = not is_untidy(files.writer, kept)
+            if not self._tidied:
+                run_step(files, lambda connection: tidy(connection, kept))
+
+        return step
+
     def done(self, *, failed: bool) -> None:
         """Take note that the step returned by `next_step` ended."""
         # A step that failed is not tried again at once: whoever waits for a commit comes first.
@@ -149,4 +180,6 @@ class Chores:
                         self._trims.append(fold.mailbox_id)
         elif self._running == "trim" and failed:
             self._trims.clear()
+        elif self._running == "tidy" and (failed or not self._tidied):
+            self._untidy = True
         self._running = ""

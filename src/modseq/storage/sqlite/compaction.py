@@ -27,6 +27,7 @@ from modseq.storage.sqlite.account import SqliteAccount
 from modseq.storage.sqlite.batch import run_step
 from modseq.storage.sqlite.files import BODIES, AccountFiles
 from modseq.storage.sqlite.reading import reading
+from modseq.storage.sqlite.rows import is_untidy, tidy
 
 _GARBAGE_PER_STEP = 1_000
 
@@ -73,6 +74,8 @@ async def compact(
 
     Between two steps waiting operations are carried out.
     """
+    while await account.write(_tidy_some):
+        pass
     bytes_before = await account.write(_segment_bytes)
     garbage = await account.write(lambda files: _garbage(files.writer))
     for start in range(0, len(garbage), _GARBAGE_PER_STEP):
@@ -84,6 +87,14 @@ async def compact(
             pass
         removed += await account.write(lambda files, number=number: _remove(files, number))  # type: ignore[misc]
     return Compacted(len(garbage), removed, bytes_before, await account.write(_segment_bytes))
+
+
+def _tidy_some(files: AccountFiles) -> bool:
+    """Delete some rows of messages that are gone, which would keep their contents; False when none are left."""
+    if not is_untidy(files.writer, ()):
+        return False
+    run_step(files, lambda connection: tidy(connection, ()))
+    return True
 
 
 def _segment_bytes(files: AccountFiles) -> int:

@@ -26,6 +26,7 @@ from modseq.core.uidindex import BLOCK_UIDS
 from modseq.storage.blobs import BodyDamaged, Location, SegmentGone
 from modseq.storage.sqlite.codec import decode_change, decode_chunk, decode_pairs
 from modseq.storage.sqlite.files import AccountFiles
+from modseq.storage.sqlite.rows import doomed_uids
 
 _RANGE_GAP_MAX = 16
 """Asked for UIDs this close together are read in one range and filtered."""
@@ -417,6 +418,9 @@ def read_rows(
     connection: apsw.Connection, mailbox_id: int, uids: Sequence[int] | array[int], *, ready: bool
 ) -> list[MessageRow]:
     """Return what never changes about messages, ascending; those that are gone are left out."""
+    doomed = doomed_uids(connection, mailbox_id)
+    if doomed:
+        uids = (NumSet(uids) - doomed).to_array()
     found: list[MessageRow] = []
     select = _ROWS[ready]
     for first, last, members in _ranges(uids):

@@ -135,6 +135,21 @@ CREATE TABLE content(
 CREATE TABLE subscription(name TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
+ROWS_AHEAD_AND_AFTER = """
+-- Rows of messages that are gone, or (uids NULL) of a mailbox that is: still to be deleted, a few at a time.
+CREATE TABLE doomed(
+  doomed_id  INTEGER PRIMARY KEY,
+  mailbox_id INTEGER NOT NULL,
+  uids       BLOB                      -- roaring bitmap
+);
+
+-- Mailboxes that may hold rows at and above uid_next: of a copy that is not committed yet, or never was.
+CREATE TABLE staged(
+  mailbox_id INTEGER PRIMARY KEY,
+  token      INTEGER NOT NULL          -- random: names the copy
+);
+"""
+
 DIRECTORY_TABLES = """
 CREATE TABLE user(
   account_number INTEGER PRIMARY KEY AUTOINCREMENT,  -- names the account's directory; never used again
@@ -160,11 +175,15 @@ def _create_account(connection: apsw.Connection) -> None:
     )
 
 
+def _add_rows_ahead_and_after(connection: apsw.Connection) -> None:
+    connection.execute(ROWS_AHEAD_AND_AFTER)
+
+
 def _create_directory(connection: apsw.Connection) -> None:
     connection.execute(DIRECTORY_TABLES)
 
 
-ACCOUNT_MIGRATIONS: tuple[type_of_migration, ...] = (_create_account,)
+ACCOUNT_MIGRATIONS: tuple[type_of_migration, ...] = (_create_account, _add_rows_ahead_and_after)
 """Step n leads from format version n to n+1; a step that was released is never changed."""
 
 DIRECTORY_MIGRATIONS: tuple[type_of_migration, ...] = (_create_directory,)

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 
 import apsw
 
-from modseq.core.account import AccountDraft, AccountState, CopiedRows, NewRow
+from modseq.core.account import AccountDraft, AccountState
 from modseq.core.change import Change
-from modseq.core.errors import StorageFailed
 from modseq.core.mailbox import MailboxState
 from modseq.core.message import NewMessage
-from modseq.core.numset import NumSet
 from modseq.storage.blobs import Location
 from modseq.storage.sqlite.codec import encode_change
+from modseq.storage.sqlite.rows import remove_all_rows, remove_rows, write_rows
 
-_PER_MAILBOX = ("keyword", "log", "palette", "chunk", "chunk_core", "expunge", "message")
-"""Tables whose rows belong to one mailbox and go with it."""
+_PER_MAILBOX = ("keyword", "log", "palette", "chunk", "chunk_core", "expunge", "staged")
+"""Tables whose rows belong to one mailbox and go with it; those of messages may be many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def write_draft(
     if draft.contents:
         _write_contents(connection, draft.contents, locations)
     if draft.rows:
-        _write_rows(connection, draft.rows)
+        write_rows(connection, draft.rows)
     for mailbox_id, changes in draft.changes.items():
         _write_changes(connection, draft.states[mailbox_id], changes)
     for mailbox_id in draft.recent_claims - draft.changes.keys():
@@ -50,6 +49,7 @@ def write_draft(
     for mailbox_id in draft.deleted:
         for table in _PER_MAILBOX:
             connection.execute(f"DELETE FROM {table} WHERE mailbox_id = ?", (mailbox_id,))  # noqa: S608 -- constants
+        remove_all_rows(connection, mailbox_id)
         connection.execute("DELETE FROM mailbox WHERE mailbox_id = ?", (mailbox_id,))
     write_account(connection, draft.account, stamp)
 
@@ -125,35 +125,6 @@ def _write_contents(
     )
 
 
-def _write_rows(connection: apsw.Connection, rows: Iterable[NewRow | CopiedRows]) -> None:
-    new: list[tuple[int, int, int, int]] = []
-    for row in rows:
-        if isinstance(row, NewRow):
-            new.append((row.mailbox_id, row.uid, row.email_id, row.saved_at))
-            continue
-        if new:
-            # In order: what is copied here may be one of those.
-            connection.executemany("INSERT INTO message VALUES (?, ?, ?, ?)", new)
-            new = []
-        _copy_rows(connection, row)
-    if new:
-        connection.executemany("INSERT INTO message VALUES (?, ?, ?, ?)", new)
-
-
-def _copy_rows(connection: apsw.Connection, rows: CopiedRows) -> None:
-    """Copy rows, a run of consecutive UIDs with one statement."""
-    uid = rows.first_uid
-    for first, last in NumSet(rows.source_uids).ranges():
-        connection.execute(
-            "INSERT INTO message SELECT ?, uid + ?, email_id, ? FROM message"
-            " WHERE mailbox_id = ? AND uid BETWEEN ? AND ?",
-            (rows.mailbox_id, uid - first, rows.saved_at, rows.source_id, first, last),
-        )
-        if connection.changes() != last - first + 1:
-            raise StorageFailed("A message that is to be copied has no row.")
-        uid += last - first + 1
-
-
 def _write_changes(connection: apsw.Connection, state: MailboxState, changes: Sequence[Change]) -> None:
     mailbox_id = state.mailbox_id
     records = [(mailbox_id, change.mod_seq, encode_change(change)) for change in changes]
@@ -165,15 +136,8 @@ def _write_changes(connection: apsw.Connection, state: MailboxState, changes: Se
                 [(mailbox_id, bit, name) for bit, name in change.keywords],
             )
         if change.vanished:
-            _delete_rows(connection, mailbox_id, change.vanished)
+            remove_rows(connection, mailbox_id, change.vanished)
     _write_counters(connection, state, sum(len(record[2]) for record in records))
-
-
-def _delete_rows(connection: apsw.Connection, mailbox_id: int, vanished: NumSet) -> None:
-    connection.executemany(
-        "DELETE FROM message WHERE mailbox_id = ? AND uid BETWEEN ? AND ?",
-        [(mailbox_id, first, last) for first, last in vanished.ranges()],
-    )
 
 
 def _write_counters(connection: apsw.Connection, state: MailboxState, log_bytes: int) -> None:
