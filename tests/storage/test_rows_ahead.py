@@ -108,12 +108,17 @@ def disturbed(monkeypatch, after, disturb):
     return went
 
 
+async def reached(went, number):
+    """Wait for so many slices."""
+    while len(went) < number:  # noqa: ASYNC110 -- a thread notes them
+        await asyncio.sleep(0)
+
+
 @on_a_store
 async def test_the_target_moves_while_rows_are_written_ahead(account, work, monkeypatch):
     went = disturbed(monkeypatch, 2, lambda _: None)
     copied = asyncio.ensure_future(transfer(account, 1, range(1, 11), work))
-    while len(went) < 2:
-        await asyncio.sleep(0)
+    await reached(went, 2)
     await append(account, work, "first")
     outcome = await copied
     assert False in went
@@ -128,8 +133,7 @@ async def test_the_target_moves_while_rows_are_written_ahead(account, work, monk
 async def test_messages_go_while_rows_are_written_ahead(account, work, monkeypatch):
     went = disturbed(monkeypatch, 1, lambda _: None)
     copied = asyncio.ensure_future(transfer(account, 1, range(1, 11), work, move=True))
-    while not went:
-        await asyncio.sleep(0)
+    await reached(went, 1)
     await store(account, 1, [1, 9, 10], "+", "\\Deleted")
     await account.commit(Expunge(1))
     outcome = await copied
@@ -155,8 +159,7 @@ async def test_two_copies_to_one_mailbox_at_once(account, work, monkeypatch):
 async def test_a_copy_that_is_given_up_leaves_nothing(account, work, monkeypatch):
     went = disturbed(monkeypatch, 2, lambda _: None)
     copied = asyncio.ensure_future(transfer(account, 1, range(1, 11), work))
-    while len(went) < 2:
-        await asyncio.sleep(0)
+    await reached(went, 2)
     copied.cancel()
     assert await problems_of(account) == []
     await rest(account)
