@@ -309,11 +309,12 @@ async def test_one_batch_may_copy_from_a_mailbox_that_it_creates_and_deletes(acc
     inbox = await inbox_of(account)
     work = (await account.commit(CreateMailbox("Work"))).mailbox_id
     await append(account, inbox, "a")
-    await asyncio.gather(
-        transfer(account, inbox, [1], work),
-        transfer(account, work, [1], inbox),
-        account.commit(DeleteMailbox("Work")),
-    )
+
+    async def delete():
+        await account.commit(DeleteMailbox("Work"))
+
+    # Each begins when it is its turn: a commit takes its place in the queue at the call.
+    await asyncio.gather(transfer(account, inbox, [1], work), transfer(account, work, [1], inbox), delete())
     (row,) = await account.rows(inbox, [2], ready=False)
     assert await account.read(row.email_id) == b"Subject: a\r\n\r\n"
     with pytest.raises(errors.MailboxNotFound):

@@ -28,7 +28,7 @@ from modseq.core.errors import (
 )
 from modseq.core.mailbox import Counters, MailboxState
 from modseq.core.message import MessageRow
-from modseq.core.operations import Operation, Transfer
+from modseq.core.operations import Operation
 from modseq.storage.disk import Disk
 from modseq.storage.lanes import Lanes
 from modseq.storage.sqlite.batch import BatchResult, body_octets, run_batch
@@ -50,7 +50,7 @@ from modseq.storage.sqlite.reading import (
     reading,
 )
 from modseq.storage.sqlite.readqueue import ReadQueue, attempt, settle
-from modseq.storage.sqlite.staging import staged
+from modseq.storage.sqlite.staging import rows_ahead
 
 Outcome = TypeVar("Outcome")
 Answer = TypeVar("Answer")
@@ -445,11 +445,8 @@ class SqliteAccount:
     async def _prepare_and_commit(self, operation: Operation[Outcome], slices: Iterator[None]) -> Outcome:
         for _ in slices:
             await asyncio.sleep(0)
-        asked: object = operation
-        if isinstance(asked, Transfer) and len(asked.uids) >= limits.HUGE_OPERATION_MESSAGES_MIN:
-            async with staged(self, asked):
-                return await self._enqueue(operation)
-        return await self._enqueue(operation)
+        async with rows_ahead(self, operation):
+            return await self._enqueue(operation)
 
     def _enqueue(self, operation: Operation[Outcome]) -> asyncio.Future[Outcome]:
         future: asyncio.Future[Outcome] = self._loop.create_future()

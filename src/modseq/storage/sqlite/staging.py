@@ -30,11 +30,14 @@ class _Account(Protocol):
 
 
 @asynccontextmanager
-async def staged(account: _Account, operation: Transfer) -> AsyncIterator[None]:
-    """Write the rows of a copy ahead; the body commits it, and what is then left over is tidied away.
+async def rows_ahead(account: _Account, operation: object) -> AsyncIterator[None]:
+    """Write the rows of a huge copy ahead; the body commits it, and what is then left over is tidied away.
 
     Nothing depends on it: a copy whose rows could not be written ahead writes them in its commit.
     """
+    if not isinstance(operation, Transfer) or len(operation.uids) < limits.HUGE_OPERATION_MESSAGES_MIN:
+        yield
+        return
     token = new_number()
     chores = account.chores
     chores.begin_staging(token)
