@@ -145,7 +145,7 @@ class CommandWriter:
         RFC: 3501 section 5.1.3, 9
         """
         if _RAW_NAME.fullmatch(name):
-            return self.string(bytes([ord(each) - _RAW_BASE for each in name]))
+            return self.astring(bytes([ord(each) - _RAW_BASE for each in name]))
         octets = name.encode("utf-8") if self.utf8 else encode_utf7(name)
         return self.astring(octets)
 

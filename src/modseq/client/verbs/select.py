@@ -157,7 +157,7 @@ def select(
     args = Select(
         name,
         read_only,
-        condstore=condstore and x.has("CONDSTORE") and "CONDSTORE" not in x.enabled,
+        condstore=condstore and x.has("CONDSTORE") and not x.enabled & {"CONDSTORE", "QRESYNC"},
         qresync=_parameter(qresync) if qresync is not None else None,
     )
     shown = mailbox if isinstance(mailbox, str) else mailbox.decode("ascii", "replace")

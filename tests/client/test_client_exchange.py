@@ -1,0 +1,247 @@
+"""Who gets which response: by tag, to the command that asked, else an event. Pipelines, and what was left early."""
+
+import pytest
+
+from client.play import SILENCE, exchange, play, ways
+from modseq.client import (
+    Alert,
+    CommandRefused,
+    ConnectionLost,
+    EventsOverflowed,
+    Exists,
+    Expunged,
+    MailboxClosed,
+    ModSeqRaised,
+    Notice,
+    NumSet,
+    OtherData,
+    ProtocolViolated,
+    Recent,
+    ServerSaidBye,
+    TimedOut,
+    UidNotSticky,
+    Vanished,
+    WrongState,
+)
+from modseq.client import events as events_module
+from modseq.client.verbs.access import noop
+from modseq.client.verbs.command import Pending, settle, together
+from modseq.client.verbs.fetch import fetch, fetch_body, fetch_each
+from modseq.client.verbs.idle import idle
+from modseq.client.verbs.search import search
+from modseq.client.verbs.store import store
+from modseq.client.verbs.transfer import append
+
+DONE = b"$T OK done\r\n"
+UNASKED = (
+    b"* 4 EXISTS\r\n* 1 RECENT\r\n* 2 EXPUNGE\r\n* VANISHED 7\r\n* VANISHED 8:9\r\n* VANISHED (EARLIER) 3\r\n"
+    b"* OK [HIGHESTMODSEQ 70] x\r\n* OK [CLOSED] x\r\n* NO [UIDNOTSTICKY] x\r\n* OK [ALERT] read me\r\n"
+    b"* OK Still here\r\n* X-NEW 1\r\n"
+)
+TOLD = (
+    Exists(4),
+    Recent(1),
+    Expunged(2),
+    Vanished(NumSet([7, 8, 9])),
+    Vanished(NumSet([3]), earlier=True),
+    ModSeqRaised(70),
+    MailboxClosed(),
+    UidNotSticky(),
+    Alert("read me"),
+    Notice("OK", None, "Still here"),
+    OtherData("X-NEW", (b"* X-NEW 1",)),
+)
+
+
+@ways
+@pytest.mark.parametrize(
+    "verb",
+    [
+        noop,
+        lambda x: fetch(x, 7),
+        search,
+        lambda x: store(x, 7, add="a"),
+        lambda x: append(x, "a", b"x"),
+    ],
+    ids=["noop", "fetch", "search", "store", "append"],
+)
+def test_nothing_said_during_any_command_is_lost(way, verb):
+    x = exchange("LITERAL+")
+    play(x, verb(x), UNASKED + DONE, way=way)
+    assert x.events.take() == TOLD
+    assert x.events.take() == ()
+
+
+def test_looking_takes_nothing_away():
+    x = exchange()
+    play(x, noop(x), UNASKED + DONE)
+    assert tuple(x.events) == TOLD
+    assert len(x.events) == len(TOLD)
+
+
+def test_events_are_bounded_and_never_dropped_in_silence(monkeypatch):
+    monkeypatch.setattr(events_module, "EVENTS_PENDING_MAX", 10)
+    x = exchange()
+    play(x, noop(x), b"* 1 FETCH (FLAGS ())\r\n" * 10 + DONE)
+    with pytest.raises(EventsOverflowed):
+        play(x, noop(x), b"* 1 FETCH (FLAGS ())\r\n" + DONE)
+    assert x.is_broken
+    with pytest.raises(ConnectionLost):
+        play(x, noop(x))
+
+
+def test_repeated_counters_take_no_room(monkeypatch):
+    monkeypatch.setattr(events_module, "EVENTS_PENDING_MAX", 10)
+    x = exchange()
+    play(x, noop(x), b"* 1 EXISTS\r\n" * 100 + b"* VANISHED 7\r\n" * 100 + DONE)
+    assert x.events.take() == (Exists(1), Vanished(NumSet([7])))
+
+
+@ways
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (b"$T9 OK done\r\n", ProtocolViolated),
+        (b"m99 OK done\r\n", ProtocolViolated),
+        (b"$T BYE done\r\n", ProtocolViolated),
+        (b"$T FETCH\r\n", ProtocolViolated),
+        (b"+ what\r\n", ProtocolViolated),
+        (b"garbage\r\n", ProtocolViolated),
+        (b"\xff\xfe\r\n", ProtocolViolated),
+        (b"* BYE maintenance\r\n", ServerSaidBye),
+        (b"* BYE [UNAVAILABLE] maintenance\r\n", ServerSaidBye),
+        (b"", ConnectionLost),
+        (SILENCE, TimedOut),
+    ],
+)
+def test_how_it_may_end(way, reply, error):
+    x = exchange()
+    with pytest.raises(error):
+        play(x, noop(x), reply, way=way)
+    assert x.is_broken
+    assert x.selected is None or error is ProtocolViolated
+    with pytest.raises(ConnectionLost):
+        play(x, noop(x))
+
+
+def test_why_it_ended_is_told_again():
+    x = exchange()
+    with pytest.raises(ServerSaidBye):
+        play(x, noop(x), b"* BYE maintenance\r\n")
+    with pytest.raises(ServerSaidBye, match="maintenance"):
+        play(x, noop(x))
+
+
+@ways
+def test_a_pipeline_is_one_round_trip(way):
+    x = exchange("ESEARCH")
+    first, second, third = (
+        Pending(store(x, 7, add="a")),
+        Pending(search(x, "UNSEEN")),
+        Pending(store(x, 7, add="b")),
+    )
+    with pytest.raises(WrongState):
+        _ = first.result
+    played = play(
+        x,
+        together(x, [first, second, third]),
+        b"* 1 FETCH (UID 7 FLAGS (a))\r\nm1 OK x\r\n* ESEARCH (TAG m2) UID ALL 9\r\nm2 OK x\r\n"
+        b"* 1 FETCH (UID 7 FLAGS (a b))\r\nm3 NO [LIMIT] no more\r\n",
+        way=way,
+    )
+    assert len(played.lines) == 3
+    assert first.result.messages[7].flags == {"a"}
+    assert list(second.result.uids) == [9]
+    with pytest.raises(CommandRefused):
+        _ = third.result
+    assert not x.running
+
+
+def test_a_pipeline_with_answers_out_of_order():
+    x = exchange()
+    pending = [Pending(noop(x)), Pending(noop(x))]
+    play(x, together(x, pending), b"m2 OK second\r\n", b"m1 OK first\r\n")
+    assert [each.result.text for each in pending] == ["first", "second"]
+
+
+def test_a_literal_that_waits_holds_the_pipeline():
+    x = exchange()
+    pending = [Pending(append(x, "a", b"mail")), Pending(noop(x))]
+    played = play(x, together(x, pending), b"+ go\r\n", b"m1 OK [APPENDUID 1 2] x\r\nm2 OK x\r\n")
+    assert played.sent == b"m1 APPEND a {4}\r\nmail\r\nm2 NOOP\r\n"
+    assert pending[0].result.uid == 2
+
+
+def test_a_pipeline_that_breaks_tells_each_what_became_of_it():
+    x = exchange()
+    pending = [Pending(noop(x)), Pending(noop(x))]
+    with pytest.raises(ConnectionLost):
+        play(x, together(x, pending), b"m1 OK x\r\n")
+    assert pending[0].result.text == "x"
+    with pytest.raises(ConnectionLost):
+        _ = pending[1].result
+    x = exchange()
+    with pytest.raises(WrongState):
+        play(x, together(x, [Pending(fetch_each(x, 1))]), b"* 1 FETCH (UID 1 FLAGS ())\r\nm1 OK x\r\n")
+
+
+# --- left early ---------------------------------------------------------------------------------------
+
+
+def left(x, verb, *replies):
+    """Run a verb until it has emitted, and leave it."""
+    waiting = list(replies)
+    effect = verb.send(None)
+    while type(effect).__name__ != "Emit":
+        octets = (
+            waiting.pop(0).replace(b"$T", b"m%d" % x._tags) if type(effect).__name__ == "Receive" else None
+        )
+        effect = verb.send(octets)
+    verb.close()
+    assert not waiting
+
+
+@ways
+def test_the_rest_of_a_stream_is_dropped_and_nothing_else(way):
+    x = exchange()
+    left(x, fetch_each(x, "1:*"), b"* 1 FETCH (UID 1 FLAGS ())\r\n")
+    play(x, settle(x), b"* 2 FETCH (UID 2 FLAGS ())\r\n* VANISHED 1\r\nm1 OK x\r\n", way=way)
+    assert x.events.take() == (Vanished(NumSet([1])),)
+    assert play(x, noop(x), DONE, way=way).result.text == "done"
+
+
+@ways
+def test_a_body_is_skipped_up_to_a_bound(way, monkeypatch):
+    monkeypatch.setattr("modseq.client.verbs.command.STREAM_DRAIN_BYTES_MAX", 100)
+    x = exchange()
+    left(x, fetch_body(x, 7), b"* 1 FETCH (UID 7 BODY[] {50}\r\n12345")
+    play(x, settle(x), bytes(45) + b")\r\nm1 OK x\r\n", way=way)
+    x = exchange()
+    left(x, fetch_body(x, 7), b"* 1 FETCH (UID 7 BODY[] {500}\r\n12345")
+    with pytest.raises(ConnectionLost, match="too long"):
+        play(x, settle(x), *[bytes(60)] * 2, way=way)
+    assert x.is_broken
+
+
+def test_idle_is_ended_properly():
+    x = exchange("IDLE")
+    left(x, idle(x), b"+ idling\r\n* 3 EXISTS\r\n")
+    assert play(x, settle(x), b"* 4 EXISTS\r\nm1 OK x\r\n").lines == ["DONE"]
+    assert x.events.take() == (Exists(4),)
+
+
+def test_half_a_command_breaks_the_connection():
+    x = exchange()
+    verb = append(x, "a", b"mail")
+    verb.send(None)
+    verb.close()
+    assert x.is_broken
+
+
+def test_a_second_command_is_not_sent_into_a_half_sent_one():
+    x = exchange()
+    verb = append(x, "a", b"mail")
+    verb.send(None)
+    with pytest.raises(WrongState):
+        noop(x).send(None)
+    verb.close()
