@@ -335,8 +335,15 @@ LOGIN_DELAY_SECONDS_MAX = 15
 LOGIN_FAILURES_KEPT_SECONDS = 900
 """A failure counts for so long against its address and its user."""
 
-LOGIN_FAILURES_TRACKED_MAX = 20_000
-"""Addresses and users with recent failures that are remembered; the least recent is forgotten first."""
+LOGIN_FAILURES_TRACKED_MAX = 32_768
+"""Addresses and users with recent failures that all workers of a server remember together, 40 octets each. Whoever
+wants them forgotten must fail as often himself meanwhile, and each failure costs him a password check."""
+
+LOGIN_KNOWN_PAIRS_MAX = 32_768
+"""Users with the addresses they logged in from: one line for each device and place."""
+
+LOGIN_KNOWN_PAIRS_KEPT_SECONDS = 2_592_000
+"""A user who comes back within thirty days to the place he logged in from is still known there."""
 
 
 # --- storage: what the embedded store may hold open, queue and let grow ---------------------------

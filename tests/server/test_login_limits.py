@@ -1,15 +1,22 @@
 """Guessing is slow and is cut; those who know their password are not shut out."""
 
+import os
+import signal
 import time
 
 import pytest
 
 from modseq import clock, limits
+from modseq.server.addresses import network_of
 from modseq.server.auth import Authenticator, hash_password, read_plain
-from modseq.server.throttle import Throttle
+from modseq.server.throttle import LoginRecords, Throttle
 from modseq.storage.memory import MemoryStore
 from server.serving import CHEAP, serving
 from server.talk import CLOSED, Conversation
+
+
+FORKS = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+"""These children touch shared memory and exit; threads of other tests do not concern them."""
 
 
 class Clock:
@@ -95,13 +102,111 @@ def test_failures_from_a_known_address_count_as_well(stopped):
     assert throttle.wait_seconds("10.0.0.1", "alice") == 2.0
 
 
-def test_memory_of_failures_is_bounded(stopped, monkeypatch):
-    monkeypatch.setattr("modseq.server.throttle.LOGIN_FAILURES_TRACKED_MAX", 100)
-    throttle = Throttle()
+def test_memory_of_failures_is_bounded(stopped):
+    throttle = Throttle(records=LoginRecords(failures_max=100, known_max=100))
+    octets = len(throttle._records.memory.octets)
     for number in range(1000):
-        throttle.failed(f"address {number}", f"user {number}")
-        throttle.succeeded(f"address {number}", f"other {number}")
-    assert len(throttle._records) <= 101
+        throttle.failed(f"10.1.{number // 250}.{number % 250}", f"user {number}" * 100)
+        throttle.succeeded(f"10.1.{number // 250}.{number % 250}", f"other {number}")
+        stopped.seconds += 0.01
+    assert len(throttle._records.memory.octets) == octets < 210 * 48
+    kept = [n for n in range(1000) if throttle._records.failures.find("user " + f"user {n}" * 100)]
+    assert 0 < len(kept) <= 104
+    assert sum(kept) / len(kept) > 900, "the newest stay"
+
+
+def test_a_flood_of_guesses_forgets_nobody_who_is_known(stopped):
+    throttle = Throttle(1.0, 20.0, records=LoginRecords(failures_max=64, known_max=64))
+    throttle.succeeded("10.0.0.1", "alice")
+    for number in range(1000):
+        throttle.failed(f"10.2.{number // 250}.{number % 250}", "alice")
+        stopped.seconds += 0.01
+    assert throttle.wait_seconds("10.0.0.1", "alice") == 0.0
+
+
+def test_a_known_place_is_known_for_a_month(stopped):
+    throttle = Throttle(1.0, 20.0)
+    throttle.succeeded("10.0.0.1", "alice")
+    stopped.seconds += 29 * 86_400
+    for _ in range(10):
+        throttle.failed("10.0.0.66", "alice")
+    assert throttle.wait_seconds("10.0.0.1", "alice") == 0.0
+    stopped.seconds += 2 * 86_400
+    for _ in range(3):
+        throttle.failed("10.0.0.66", "alice")
+    assert throttle.wait_seconds("10.0.0.1", "alice") == 2.0
+
+
+def test_old_failures_of_a_known_pair_do_not_count(stopped):
+    throttle = Throttle(1.0, 20.0)
+    throttle.succeeded("10.0.0.1", "alice")
+    for _ in range(5):
+        throttle.failed("10.0.0.1", "alice")
+    stopped.seconds += limits.LOGIN_FAILURES_KEPT_SECONDS + 1
+    throttle.failed("10.0.0.1", "alice")
+    assert throttle.wait_seconds("10.0.0.1", "alice") == 0.0
+
+
+def test_a_network_of_ipv6_is_one_address(stopped):
+    throttle = Throttle(1.0, 20.0)
+    for number in range(3):
+        throttle.failed(f"2001:db8:1:2::{number:x}", f"user {number}")
+    assert throttle.wait_seconds("2001:db8:1:2:ffff::1", "somebody") == 2.0
+    assert throttle.wait_seconds("2001:db8:1:3::1", "somebody") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("peer", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("local", "local"),
+    ],
+)
+def test_what_counts_as_one_address(peer, network):
+    assert network_of(peer) == network
+
+
+@FORKS
+def test_another_process_counts_into_the_same_memory(stopped):
+    records = LoginRecords()
+    pid = os.fork()
+    if pid == 0:
+        other = Throttle(1.0, 20.0, records=records)
+        for _ in range(3):
+            other.failed("10.0.0.1", "alice")
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert Throttle(1.0, 20.0, records=records).wait_seconds("10.0.0.1", "bob") == 2.0
+
+
+@FORKS
+def test_processes_that_count_at_once_lose_nothing(stopped):
+    records = LoginRecords()
+    pids = []
+    for _ in range(4):
+        pids.append(os.fork())
+        if pids[-1] == 0:
+            throttle = Throttle(records=records)
+            for _ in range(500):
+                throttle.failed("10.0.0.1", "alice")
+            os._exit(0)
+    for pid in pids:
+        os.waitpid(pid, 0)
+    assert records.failures.find("user alice").count == 2000
+
+
+@FORKS
+def test_a_process_that_dies_with_the_lock_holds_nobody_up(stopped):
+    records = LoginRecords()
+    pid = os.fork()
+    if pid == 0:
+        with records.memory.locked():
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    Throttle(records=records).failed("10.0.0.1", "alice")
 
 
 # --- passwords ------------------------------------------------------------------------------------

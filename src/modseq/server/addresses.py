@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import re
 import socket
@@ -127,3 +128,20 @@ def is_loopback(peer: str) -> bool:
 def peer_name(extra: object) -> str:
     """Return how a client is called from what the transport says of it: an IP address, or `local`."""
     return str(extra[0]) if isinstance(extra, tuple) and extra else "local"
+
+
+def network_of(peer: str) -> str:
+    """
+    Return what counts as one address: an IPv4 address, or a network of 64 bits of IPv6.
+
+    Whoever has one address of IPv6 has the whole network behind it to come from.
+    """
+    try:
+        address = ipaddress.ip_address(peer.partition("%")[0])
+    except ValueError:
+        return peer
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, 64), strict=False))

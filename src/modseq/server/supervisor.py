@@ -22,6 +22,7 @@ from modseq.limits import STOP_SECONDS_MAX, WORKER_RESTART_SECONDS_MAX
 from modseq.server import logs, settings, worker
 from modseq.server.addresses import Address, TcpAddress, UnixAddress, address_of, bind
 from modseq.server.settings import Settings, SettingsError
+from modseq.server.throttle import LoginRecords
 from modseq.server.worker import OpenStore, Worker
 
 _log = logging.getLogger(__name__)
@@ -136,6 +137,7 @@ class _Supervisor:
         self._open_store = open_store
         self._sockets = sockets
         self._ready = ready
+        self._login_records = LoginRecords()
         self._children: dict[int, _Child] = {}
         self._due: dict[str, float] = {}
         """Workers to start, and when."""
@@ -193,7 +195,9 @@ class _Supervisor:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
             logs.set_up(self._settings.log_level, self._settings.log_format, name)
             chosen = self._settings
-            served = Worker(chosen, name, self._open_store, self._own_sockets())
+            served = Worker(
+                chosen, name, self._open_store, self._own_sockets(), login_records=self._login_records
+            )
             worker.run(
                 served, use_uvloop=chosen.uvloop, ready=self._report_ready, lifeline=self._lifeline_read
             )

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from dataclasses import dataclass
-
 from modseq import clock
 from modseq.limits import (
     LOGIN_DELAY_SECONDS,
     LOGIN_DELAY_SECONDS_MAX,
     LOGIN_FAILURES_KEPT_SECONDS,
     LOGIN_FAILURES_TRACKED_MAX,
+    LOGIN_KNOWN_PAIRS_KEPT_SECONDS,
+    LOGIN_KNOWN_PAIRS_MAX,
 )
+from modseq.server.addresses import network_of
+from modseq.server.shared_records import Record, RecordTable, SharedMemory
 
 
-@dataclass(slots=True)
-class _Record:
-    """Failures of late, and the moment from which the next attempt may be looked at."""
+class LoginRecords:
+    """
+    The failures of late and the pairs of address and user that are known, of all workers of one server.
 
-    failures: int = 0
-    last_seconds: float = 0.0
-    open_seconds: float = 0.0
+    Known pairs have room of their own: nobody who guesses can push them out.
+
+    Attributes:
+        memory: to be locked around each look and change.
+        failures: by address and by user.
+        known: by address and user together, after a login that succeeded.
+
+    """
+
+    __slots__ = ("failures", "known", "memory")
+
+    def __init__(
+        self, failures_max: int = LOGIN_FAILURES_TRACKED_MAX, known_max: int = LOGIN_KNOWN_PAIRS_MAX
+    ) -> None:
+        failures_size = RecordTable.size_for(failures_max)
+        self.memory = SharedMemory(failures_size + RecordTable.size_for(known_max))
+        self.failures = RecordTable(self.memory, 0, failures_max)
+        self.known = RecordTable(self.memory, failures_size, known_max)
 
 
 class Throttle:
@@ -29,9 +45,15 @@ class Throttle:
 
     Each failure counts against the address it came from and against the user it named. The first costs
     nothing, each further one doubles the wait before the next attempt. Attempts that wait at the same
-    time wait one behind the other, so that many connections guess no faster than one. An address from
-    which this user logged in before its failures began waits only for its own failures with that user:
-    a stranger who guesses does not lock the user out.
+    time wait one behind the other, so that many connections guess no faster than one, at however many
+    workers they arrive. An address from which this user logged in before its failures began waits only
+    for its own failures with that user: a stranger who guesses does not lock the user out.
+
+    Args:
+        delay_seconds: the wait after the second failure.
+        delay_seconds_max: the longest wait; who would have to wait longer is sent away.
+        records: shared with the other workers; None for one that stands alone.
+
     """
 
     __slots__ = ("_records", "delay_seconds", "delay_seconds_max")
@@ -40,10 +62,12 @@ class Throttle:
         self,
         delay_seconds: float = LOGIN_DELAY_SECONDS,
         delay_seconds_max: float = LOGIN_DELAY_SECONDS_MAX,
+        *,
+        records: LoginRecords | None = None,
     ) -> None:
         self.delay_seconds = delay_seconds
         self.delay_seconds_max = delay_seconds_max
-        self._records: OrderedDict[tuple[str, str], _Record] = OrderedDict()
+        self._records = records or LoginRecords()
 
     def wait_seconds(self, address: str, user: str) -> float | None:
         """
@@ -52,49 +76,51 @@ class Throttle:
         Each call takes a place in the queue of the address and the user.
         """
         now = clock.monotonic_seconds()
-        longest = 0.0
-        records = [
-            record for key in self._keys(address, user) if (record := self._find(key, now)) is not None
-        ]
-        for record in records:
-            longest = max(longest, record.open_seconds - now)
-        if longest > self.delay_seconds_max:
-            return None
-        for record in records:
-            if record.failures > 1:
-                record.open_seconds = max(now, record.open_seconds) + self._delay(record.failures)
+        with self._records.memory.locked():
+            found = [
+                (table, key, record)
+                for table, key in self._keys(address, user, now)
+                if (record := self._fresh(table, key, now)) is not None
+            ]
+            longest = max((record.open_seconds - now for _, _, record in found), default=0.0)
+            if longest > self.delay_seconds_max:
+                return None
+            for table, key, record in found:
+                if record.count > 1:
+                    record.open_seconds = max(now, record.open_seconds) + self._delay(record.count)
+                    table.put(key, record)
         return max(0.0, longest)
 
     def failed(self, address: str, user: str) -> None:
         """Count a failure."""
         now = clock.monotonic_seconds()
-        for key in self._keys(address, user):
-            record = self._find(key, now)
-            if record is None:
-                record = self._records[key] = _Record()
-                if len(self._records) > LOGIN_FAILURES_TRACKED_MAX:
-                    self._records.popitem(last=False)
-            self._records.move_to_end(key)
-            record.failures += 1
-            record.last_seconds = now
-            record.open_seconds = max(record.open_seconds, now + self._delay(record.failures))
+        with self._records.memory.locked():
+            for table, key in self._keys(address, user, now):
+                record = self._fresh(table, key, now) or Record()
+                record.count += 1
+                record.last_seconds = now
+                record.open_seconds = max(record.open_seconds, now + self._delay(record.count))
+                table.put(key, record)
 
     def succeeded(self, address: str, user: str) -> None:
         """Remember that this user comes from this address; forget the failures of the pair."""
-        self._records[f"{address} {user}", "known"] = _Record(last_seconds=clock.monotonic_seconds())
-        if len(self._records) > LOGIN_FAILURES_TRACKED_MAX:
-            self._records.popitem(last=False)
+        with self._records.memory.locked():
+            self._records.known.put(_pair(address, user), Record(last_seconds=clock.monotonic_seconds()))
 
-    def _keys(self, address: str, user: str) -> tuple[tuple[str, str], ...]:
-        pair = (f"{address} {user}", "known")
-        if pair in self._records:
-            return (pair,)
-        return ((address, "address"), (user, "user"))
+    def _keys(self, address: str, user: str, now: float) -> tuple[tuple[RecordTable, str], ...]:
+        """Return what an attempt counts against: the pair if it is known, else the address and the user."""
+        known, failures = self._records.known, self._records.failures
+        pair = _pair(address, user)
+        record = known.find(pair)
+        if record is not None and now - record.last_seconds <= LOGIN_KNOWN_PAIRS_KEPT_SECONDS:
+            return ((known, pair),)
+        return ((failures, f"address {network_of(address)}"), (failures, f"user {user}"))
 
-    def _find(self, key: tuple[str, str], now: float) -> _Record | None:
-        record = self._records.get(key)
+    @staticmethod
+    def _fresh(table: RecordTable, key: str, now: float) -> Record | None:
+        """Return a record without failures that are too old to count; None when there are none."""
+        record = table.find(key)
         if record is not None and now - record.last_seconds > LOGIN_FAILURES_KEPT_SECONDS:
-            del self._records[key]
             return None
         return record
 
@@ -102,3 +128,7 @@ class Throttle:
         if failures < 2:
             return 0.0
         return float(min(self.delay_seconds * 2.0 ** min(failures - 2, 30), self.delay_seconds_max))
+
+
+def _pair(address: str, user: str) -> str:
+    return f"{network_of(address)} {user}"

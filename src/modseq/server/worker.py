@@ -22,7 +22,7 @@ from modseq.server.listener import Listener, tls_context
 from modseq.server.lmtp import LmtpService
 from modseq.server.service import Service
 from modseq.server.settings import Settings, SettingsError
-from modseq.server.throttle import Throttle
+from modseq.server.throttle import LoginRecords, Throttle
 from modseq.storage.base import Store
 
 _log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ class Worker:
         open_store: opens the mail; called in the running loop.
         sockets: each with the protocol spoken on it: `imap`, `imaps`, `lmtp`.
         make_doorman: makes who lets IMAP connections in; called as `Doorman` is.
+        login_records: failed logins, shared with the other workers; None for a worker that serves alone.
 
     """
 
@@ -55,9 +56,11 @@ class Worker:
         sockets: Sequence[tuple[str, socket.socket]],
         *,
         make_doorman: Callable[..., Doorman] = Doorman,
+        login_records: LoginRecords | None = None,
     ) -> None:
         self._settings = settings
         self._make_doorman = make_doorman
+        self._login_records = login_records
         self._name = name
         self._open_store = open_store
         self._sockets = sockets
@@ -84,7 +87,7 @@ class Worker:
         authenticator = Authenticator(
             self._store.directory,
             cost=settings.password_cost,
-            throttle=Throttle(settings.login_delay_seconds),
+            throttle=Throttle(settings.login_delay_seconds, records=self._login_records),
         )
         service = Service(
             self._store,
