@@ -6,6 +6,9 @@ LINE_BYTES_MAX = 131_072
 """All text of one command, literals aside: about 20,000 scattered UIDs. RFC 7162 section 4
 lets clients send 8,192; the common C server takes 65,536, and clients have grown used to that."""
 
+LINE_BYTES_BEFORE_LOGIN_MAX = 16_384
+"""The same from somebody unknown: a token of AUTHENTICATE in base64 is the longest that there is to say."""
+
 LITERAL_BYTES_MAX = 65_536
 """A literal of a logged-in session outside APPEND: search strings, mailbox names, header field names."""
 
@@ -255,6 +258,9 @@ PIECES_PER_TURN_MAX = 8
 OUTPUT_AHEAD_BYTES_MAX = 262_144
 """Octets that wait for a slow reader before whoever writes to it must wait."""
 
+AHEAD_BEFORE_LOGIN_BYTES_MAX = 32_768
+"""Octets taken in ahead, and octets that wait to be read, for somebody unknown: a thousand of them who send and never read cost some 70 MB, not 500."""
+
 WRITE_STALL_SECONDS_MAX = 300
 """A client that reads nothing for so long while it is told something is cut: it holds memory and waits."""
 
@@ -263,6 +269,10 @@ IDLE_SECONDS_MAX = 1_800
 
 IDLE_BEFORE_LOGIN_SECONDS_MAX = 60
 """Silence of somebody unknown: a person who types LOGIN by hand needs less."""
+
+BEFORE_LOGIN_SECONDS_MAX = 180
+"""From connecting to logging in, whatever is said meanwhile: whoever sends an octet now and then is cut too. All the
+attempts that one connection has, with the longest waits between them, fit in."""
 
 CLOSE_SECONDS_MAX = 5
 """How long a client may take to read the last words before its connection is cut."""
@@ -293,6 +303,10 @@ CONNECTIONS_PER_USER_MAX = 5_000
 
 LISTEN_BACKLOG = 512
 """Connections that wait to be accepted: all clients of a site reconnect at once after a restart."""
+
+OPEN_FILES_MAX = 65_536
+"""Descriptors that a server asks the system for, if it may: sessions, accounts and segments of a large site. The
+default of 1,024 could be used up by strangers alone."""
 
 STOP_SECONDS_MAX = 10
 """How long running commands may take to finish when the server is told to stop."""

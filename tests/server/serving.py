@@ -64,7 +64,13 @@ class Server:
         )
         doorman_options = {
             name: options.pop(name)
-            for name in ("strangers_max", "per_address_max", "idle_seconds_max", "stranger_seconds_max")
+            for name in (
+                "strangers_max",
+                "per_address_max",
+                "idle_seconds_max",
+                "stranger_seconds_max",
+                "login_seconds_max",
+            )
             if name in options
         }
         self.service = Service(
@@ -80,11 +86,11 @@ class Server:
         self.doorman = Doorman(self.service, self._tls, **doorman_options)
         if read_bytes is not None:
             self.doorman.read_buffer = memoryview(bytearray(read_bytes))
-        kinds = [(self.doorman.plain, None)]
+        kinds = [self.doorman.plain]
         if self._tls is not None:
-            kinds.append((self.doorman.secure, self._tls))
-        for kind, tls in kinds:
-            listener = Listener(bind(TcpAddress("127.0.0.1", 0)), kind, tls)
+            kinds.append(self.doorman.secure)
+        for kind in kinds:
+            listener = Listener(bind(TcpAddress("127.0.0.1", 0)), kind)
             await listener.start()
             self._listeners.append(listener)
         self.address, *rest = [(each.address.host, each.address.port) for each in self._listeners]

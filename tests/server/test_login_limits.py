@@ -14,7 +14,6 @@ from modseq.storage.memory import MemoryStore
 from server.serving import CHEAP, serving
 from server.talk import CLOSED, Conversation
 
-
 FORKS = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 """These children touch shared memory and exit; threads of other tests do not concern them."""
 

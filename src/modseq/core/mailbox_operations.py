@@ -30,7 +30,7 @@ def checked_name(name: str) -> str:
     which announces children (RFC 3501 section 6.3.3), is dropped.
 
     Raises:
-        InvalidMailboxName: empty levels, control characters, too long, too deep.
+        InvalidMailboxName: empty levels, "." and "..", control characters, too long, too deep.
     """
     name = name.removesuffix(DELIMITER)
     levels = name.split(DELIMITER)
@@ -39,6 +39,9 @@ def checked_name(name: str) -> str:
         name = DELIMITER.join(levels)
     if not all(levels):
         raise InvalidMailboxName("A mailbox name has no empty levels.")
+    if "." in levels or ".." in levels:
+        # Nothing here keeps mailboxes as directories, but programs that copy them out do.
+        raise InvalidMailboxName('A mailbox name has no level "." or "..".')
     if len(levels) > limits.MAILBOX_LEVELS_MAX:
         raise InvalidMailboxName(f"A mailbox name has at most {limits.MAILBOX_LEVELS_MAX} levels.")
     if len(name) > limits.MAILBOX_NAME_CHARS_MAX:

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections import Counter
 from typing import ClassVar, cast
 
 from modseq import clock
 from modseq.limits import (
+    AHEAD_BEFORE_LOGIN_BYTES_MAX,
+    BEFORE_LOGIN_SECONDS_MAX,
     CLOSE_SECONDS_MAX,
     CONNECTIONS_BEFORE_LOGIN_MAX,
     CONNECTIONS_PER_ADDRESS_MAX,
     IDLE_BEFORE_LOGIN_SECONDS_MAX,
     IDLE_SECONDS_MAX,
+    LOGIN_DELAY_SECONDS_MAX,
     OUTPUT_AHEAD_BYTES_MAX,
     READ_AHEAD_BYTES_MAX,
     READ_BUFFER_BYTES,
     TLS_HANDSHAKE_SECONDS_MAX,
 )
-from modseq.server.addresses import peer_name
+from modseq.server.addresses import network_of, peer_name
 from modseq.server.output import Output
 from modseq.server.service import Service
 from modseq.server.session import Session
 from modseq.wire.messages import status_response
 
+_log = logging.getLogger(__name__)
 _LOOK_AGAIN_SECONDS = 0.01
 
 
@@ -47,6 +52,7 @@ class Doorman:
         "_strangers",
         "connections",
         "idle_seconds_max",
+        "login_seconds_max",
         "per_address_max",
         "read_buffer",
         "service",
@@ -64,6 +70,7 @@ class Doorman:
         per_address_max: int = CONNECTIONS_PER_ADDRESS_MAX,
         idle_seconds_max: float = IDLE_SECONDS_MAX,
         stranger_seconds_max: float = IDLE_BEFORE_LOGIN_SECONDS_MAX,
+        login_seconds_max: float = BEFORE_LOGIN_SECONDS_MAX,
     ) -> None:
         self.service = service
         self.tls = tls
@@ -72,6 +79,7 @@ class Doorman:
         self.per_address_max = per_address_max
         self.idle_seconds_max = idle_seconds_max
         self.stranger_seconds_max = stranger_seconds_max
+        self.login_seconds_max = login_seconds_max
         self.connections: set[Connection] = set()
         self._strangers: dict[Connection, None] = {}
         self._per_address: Counter[str] = Counter()
@@ -86,12 +94,17 @@ class Doorman:
 
     def admit(self, connection: Connection) -> bool:
         """Count a new connection; return False if its address has too many."""
+        network = network_of(connection.peer)
         self.connections.add(connection)
-        self._per_address[connection.peer] += 1
+        self._per_address[network] += 1
         self._strangers[connection] = None
         if len(self._strangers) > self.strangers_max:
             next(iter(self._strangers)).cut("Too many connections wait for a login")
-        return self._per_address[connection.peer] <= self.per_address_max
+        return self._per_address[network] <= self.per_address_max
+
+    def is_stranger(self, connection: Connection) -> bool:
+        """Return whether a connection has not logged in."""
+        return connection in self._strangers
 
     def introduced(self, connection: Connection) -> None:
         """Note that a connection has logged in."""
@@ -101,9 +114,10 @@ class Doorman:
         """Forget a connection."""
         self.connections.discard(connection)
         self._strangers.pop(connection, None)
-        self._per_address[connection.peer] -= 1
-        if self._per_address[connection.peer] <= 0:
-            del self._per_address[connection.peer]
+        network = network_of(connection.peer)
+        self._per_address[network] -= 1
+        if self._per_address[network] <= 0:
+            del self._per_address[network]
 
     async def send_home(self, reason: str, seconds_max: float) -> None:
         """Say BYE to everybody, behind their running commands; after `seconds_max` break off the rest."""
@@ -136,10 +150,13 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_doorman",
+        "_handshake",
         "_heard_seconds",
         "_is_closing",
+        "_is_lost",
         "_is_reading",
         "_is_secure",
+        "_made_seconds",
         "_out",
         "_seconds_max",
         "_session",
@@ -154,7 +171,9 @@ class Connection(asyncio.BufferedProtocol):
         self._is_reading = True
         self._is_closing = False
         self._seconds_max = doorman.stranger_seconds_max
-        self._heard_seconds = clock.monotonic_seconds()
+        self._is_lost = False
+        self._made_seconds = self._heard_seconds = clock.monotonic_seconds()
+        self._handshake: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._session: Session | None = None
         self._transport: asyncio.Transport | None = None
@@ -164,16 +183,23 @@ class Connection(asyncio.BufferedProtocol):
     # --- what asyncio calls ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet the client; where the listener speaks TLS, the handshake is behind us."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=OUTPUT_AHEAD_BYTES_MAX)
-        self.peer = peer_name(transport.get_extra_info("peername"))
-        self._out = Output(self._transport)
-        self._timer = asyncio.get_running_loop().call_later(self._seconds_max, self._look_at_clock)
-        if not self._doorman.admit(self):
-            self.cut("Too many connections from this address")
+        """Let the client in and greet it, where the listener speaks TLS behind the handshake."""
+        raw = cast("asyncio.Transport", transport)
+        self._transport = raw
+        self.peer = peer_name(raw.get_extra_info("peername"))
+        may_stay = self._doorman.admit(self)
+        self._look_at_clock()
+        if not self._is_secure:
+            self._speak_through(raw)
+            if may_stay:
+                self._greet()
+            else:
+                self.cut("Too many connections from this address")
+        elif may_stay:
+            raw.pause_reading()
+            self._handshake = asyncio.get_running_loop().create_task(self._shake_hands(raw))
         else:
-            self._greet()
+            raw.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 -- the buffer has one size
         """Lend the process's one buffer: it is emptied before anything else is read."""
@@ -186,7 +212,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._heard_seconds = clock.monotonic_seconds()
         session.receive(bytes(self._doorman.read_buffer[:nbytes]))
-        if session.is_working and session.framer.buffered_bytes > READ_AHEAD_BYTES_MAX and self._is_reading:
+        if session.is_working and session.framer.buffered_bytes > self._read_ahead and self._is_reading:
             self._is_reading = False
             assert self._transport is not None
             self._transport.pause_reading()
@@ -210,6 +236,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- how it ended is the same to us
         """Let go of everything."""
+        if self._is_lost:
+            return
+        self._is_lost = True
         if self._timer is not None:
             self._timer.cancel()
         if self._out is not None:
@@ -225,20 +254,7 @@ class Connection(asyncio.BufferedProtocol):
     async def start_tls(self) -> None:
         """Encrypt the connection; raises OSError (ssl.SSLError too) when the handshake fails."""
         assert self._transport is not None
-        assert self._out is not None
-        assert self._doorman.tls is not None
-        encrypted = await asyncio.get_running_loop().start_tls(
-            self._transport,
-            self,
-            self._doorman.tls,
-            server_side=True,
-            ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS_MAX,
-        )
-        if encrypted is None:
-            raise ConnectionResetError("the client left during the handshake")
-        self._transport = encrypted
-        encrypted.set_write_buffer_limits(high=OUTPUT_AHEAD_BYTES_MAX)
-        self._out.use_transport(encrypted)
+        self._speak_through(await self._encrypted(self._transport))
         self._is_secure = True
         self._is_reading = True
 
@@ -246,13 +262,15 @@ class Connection(asyncio.BufferedProtocol):
         """Read the socket again."""
         if not self._is_reading and self._transport is not None and not self._is_closing:
             session = self._session
-            if session is not None and session.framer.buffered_bytes <= READ_AHEAD_BYTES_MAX:
+            if session is not None and session.framer.buffered_bytes <= self._read_ahead:
                 self._is_reading = True
                 self._transport.resume_reading()
 
     def logged_in(self) -> None:
-        """Allow the longer silence of somebody known."""
+        """Allow the longer silence and the larger buffers of somebody known."""
         self._doorman.introduced(self)
+        assert self._transport is not None
+        self._transport.set_write_buffer_limits(high=OUTPUT_AHEAD_BYTES_MAX)
         self._seconds_max = self._doorman.idle_seconds_max
         self._look_at_clock()
 
@@ -287,6 +305,8 @@ class Connection(asyncio.BufferedProtocol):
         """Close at once."""
         if self._out is not None:
             self._out.abort()
+        elif self._transport is not None:
+            self._transport.abort()
 
     # --- what the doorman and the server call ---
 
@@ -305,6 +325,9 @@ class Connection(asyncio.BufferedProtocol):
         elif self._out is not None:
             self._out.write(status_response(None, "BYE", reason, b"UNAVAILABLE"))
             self.close()
+        else:
+            # Nothing can be said before the handshake ends.
+            self.abort()
 
     def break_off(self) -> None:
         """End the session without waiting for its command."""
@@ -314,6 +337,53 @@ class Connection(asyncio.BufferedProtocol):
 
     # --- within ---
 
+    @property
+    def _read_ahead(self) -> int:
+        """How many octets of input may wait for their turn."""
+        is_stranger = self._doorman.is_stranger(self)
+        return AHEAD_BEFORE_LOGIN_BYTES_MAX if is_stranger else READ_AHEAD_BYTES_MAX
+
+    def _speak_through(self, transport: asyncio.Transport) -> None:
+        """Send what is said through a transport from now on."""
+        self._transport = transport
+        transport.set_write_buffer_limits(high=AHEAD_BEFORE_LOGIN_BYTES_MAX)
+        if self._out is None:
+            self._out = Output(transport)
+        else:
+            self._out.use_transport(transport)
+
+    async def _encrypted(self, transport: asyncio.Transport) -> asyncio.Transport:
+        """Return the transport under TLS; raises OSError (ssl.SSLError too) when the handshake fails."""
+        assert self._doorman.tls is not None
+        try:
+            encrypted = await asyncio.get_running_loop().start_tls(
+                transport,
+                self,
+                self._doorman.tls,
+                server_side=True,
+                ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS_MAX,
+            )
+            if encrypted is None or self._is_lost:
+                raise ConnectionResetError("the client left during the handshake")
+        except OSError:
+            # asyncio does not report the loss of a connection whose handshake never ended.
+            transport.abort()
+            self.connection_lost(None)
+            raise
+        return encrypted
+
+    async def _shake_hands(self, raw: asyncio.Transport) -> None:
+        """Begin TLS on a connection of a listener that speaks it from the first octet, then greet."""
+        try:
+            encrypted = await self._encrypted(raw)
+        except OSError as error:
+            _log.info("TLS handshake failed", extra={"address": self.peer, "error": str(error)})
+            return
+        finally:
+            self._handshake = None
+        self._speak_through(encrypted)
+        self._greet()
+
     def _greet(self) -> None:
         assert self._out is not None
         self._session = self.session_class(
@@ -322,16 +392,32 @@ class Connection(asyncio.BufferedProtocol):
         self._doorman.service.sessions.add(self._session)
         self._session.greet()
 
+    def _made_too_long_ago(self, now: float) -> bool:
+        """Return whether a stranger has had far more time to log in than anybody may have."""
+        limit = self._doorman.login_seconds_max + LOGIN_DELAY_SECONDS_MAX
+        return self._doorman.is_stranger(self) and now - self._made_seconds > limit
+
     def _look_at_clock(self) -> None:
         """End a session that was silent for too long; else look again when it could have been."""
         if self._is_closing:
             return
         if self._timer is not None:
             self._timer.cancel()
-        left = self._heard_seconds + self._seconds_max - clock.monotonic_seconds()
+        now = clock.monotonic_seconds()
+        left = self._heard_seconds + self._seconds_max - now
+        reason = "Silent for too long"
+        if self._doorman.is_stranger(self):
+            left_for_login = self._made_seconds + self._doorman.login_seconds_max - now
+            if left_for_login < left:
+                left, reason = left_for_login, "Not logged in for too long"
         session = self._session
         if left <= 0 and (session is None or not session.is_busy):
-            self.cut("Silent for too long")
+            self.cut(reason)
+            return
+        if self._made_too_long_ago(now):
+            # Busy all the time: it asks and reads no answer.
+            self.abort()
             return
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(left if left > 0 else self._seconds_max, self._look_at_clock)
+        pause = left if left > 0 else min(self._seconds_max, LOGIN_DELAY_SECONDS_MAX)
+        self._timer = loop.call_later(pause, self._look_at_clock)

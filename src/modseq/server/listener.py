@@ -1,4 +1,4 @@
-"""Accepting connections of any protocol on one address, in the clear or under TLS."""
+"""Accepting connections of any protocol on one address; what TLS is spoken with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from asyncio import sslproto
 from collections.abc import Callable
 from pathlib import Path
 
-from modseq.limits import LISTEN_BACKLOG, TLS_HANDSHAKE_SECONDS_MAX, TLS_READ_BYTES
+from modseq.limits import LISTEN_BACKLOG, TLS_READ_BYTES
 from modseq.server.addresses import Address, address_of
 
 
@@ -19,36 +19,28 @@ class Listener:
 
     Args:
         bound: a bound socket (`addresses.bind`); the listener closes it.
-        protocol_factory: makes the protocol object of each connection.
-        tls: speak TLS from the first octet; None for a protocol that speaks in the clear or upgrades itself.
+        protocol_factory: makes the protocol object of each connection, which encrypts it itself: so the
+            connection is counted before its handshake.
 
     """
 
-    __slots__ = ("_bound", "_factory", "_server", "_tls", "address")
+    __slots__ = ("_bound", "_factory", "_server", "address")
 
     def __init__(
         self,
         bound: socket.socket,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
-        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.address: Address = address_of(bound)
         self._bound = bound
         self._factory = protocol_factory
-        self._tls = tls
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Begin to accept."""
         loop = asyncio.get_running_loop()
         create = loop.create_unix_server if self._bound.family == socket.AF_UNIX else loop.create_server
-        self._server = await create(
-            self._factory,
-            sock=self._bound,
-            backlog=LISTEN_BACKLOG,
-            ssl=self._tls,
-            ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS_MAX if self._tls is not None else None,
-        )
+        self._server = await create(self._factory, sock=self._bound, backlog=LISTEN_BACKLOG)
 
     def stop(self) -> None:
         """Accept no more; open connections go on."""
@@ -68,5 +60,7 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     sslproto.SSLProtocol.max_size = TLS_READ_BYTES
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # A client that renegotiates costs this side the most work for the least of its own.
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     context.load_cert_chain(certificate, key)
     return context

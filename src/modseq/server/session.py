@@ -19,6 +19,8 @@ from modseq.core.view import SessionView
 from modseq.limits import (
     BAD_COMMANDS_MAX,
     COMMANDS_IN_A_ROW_MAX,
+    LINE_BYTES_BEFORE_LOGIN_MAX,
+    LINE_BYTES_MAX,
     LITERAL_BYTES_BEFORE_LOGIN_MAX,
     LITERAL_BYTES_MAX,
     LITERAL_SKIP_BYTES_MAX,
@@ -110,6 +112,7 @@ class Session:
         self.peer = peer
         self.is_secure = is_secure
         self.framer = framing.CommandFramer(self._literal_bytes_max)
+        self.framer.line_bytes_max = LINE_BYTES_BEFORE_LOGIN_MAX
         self.state = State.NOT_AUTHENTICATED
         self.user: str | None = None
         self.account: Account | None = None
@@ -212,6 +215,7 @@ class Session:
         self.account = account
         self.state = State.AUTHENTICATED
         self.framer.skip_bytes_max = LITERAL_SKIP_BYTES_MAX
+        self.framer.line_bytes_max = LINE_BYTES_MAX
         self.service.joined(self)
         self.link.logged_in()
 

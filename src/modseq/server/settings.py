@@ -109,6 +109,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     idle_before_login_seconds_max: Annotated[
         float, Meta(gt=0, description="Silence of a client that has not logged in before it is cut.")
     ] = limits.IDLE_BEFORE_LOGIN_SECONDS_MAX
+    before_login_seconds_max: Annotated[
+        float, Meta(gt=0, description="Time a client has to log in, however busy it is meanwhile.")
+    ] = limits.BEFORE_LOGIN_SECONDS_MAX
     idle_poll_seconds: Annotated[
         float,
         Meta(gt=0, description="How often IDLE looks for changes that no wake-up announced."),
@@ -117,7 +120,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         int, Meta(ge=1, description="Connections of one process that have not logged in.")
     ] = limits.CONNECTIONS_BEFORE_LOGIN_MAX
     connections_per_address_max: Annotated[
-        int, Meta(ge=1, description="Connections of one client address to one process.")
+        int,
+        Meta(
+            ge=1,
+            description="Connections of one client address (of IPv6: of one network of 64 bits) to one process.",
+        ),
     ] = limits.CONNECTIONS_PER_ADDRESS_MAX
     connections_per_user_max: Annotated[
         int, Meta(ge=1, description="Sessions of one user in one process.")

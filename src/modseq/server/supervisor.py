@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modseq import clock
-from modseq.limits import STOP_SECONDS_MAX, WORKER_RESTART_SECONDS_MAX
+from modseq.limits import OPEN_FILES_MAX, STOP_SECONDS_MAX, WORKER_RESTART_SECONDS_MAX
 from modseq.server import logs, settings, worker
 from modseq.server.addresses import Address, TcpAddress, UnixAddress, address_of, bind
 from modseq.server.settings import Settings, SettingsError
@@ -49,6 +50,7 @@ def serve(
 
     """
     worker.read_certificate(chosen)
+    _allow_many_files()
     is_shared = chosen.workers > 1
     sockets = _bind_all(settings.addresses(chosen), is_shared=is_shared)
     logs.set_up(chosen.log_level, chosen.log_format, "1" if not is_shared else "supervisor")
@@ -82,6 +84,14 @@ def _bind_all(wanted: Sequence[tuple[str, Address]], *, is_shared: bool) -> list
                 bound.close()
             raise SettingsError(f"cannot listen on {address}: {error.strerror or error}") from error
     return sockets
+
+
+def _allow_many_files() -> None:
+    """Ask for as many descriptors as the system lets this user have, within reason."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_MAX)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _unlink(address: Address) -> None:

@@ -105,6 +105,7 @@ class Worker:
             per_address_max=settings.connections_per_address_max,
             idle_seconds_max=settings.idle_seconds_max,
             stranger_seconds_max=settings.idle_before_login_seconds_max,
+            login_seconds_max=settings.before_login_seconds_max,
         )
         self._lmtp = LmtpService(self._store, settings.host_name or socket.gethostname())
         factories: dict[str, ProtocolFactory] = {
@@ -113,7 +114,7 @@ class Worker:
             "lmtp": self._lmtp.connection,
         }
         for protocol, bound in self._sockets:
-            listener = Listener(bound, factories[protocol], tls if protocol == "imaps" else None)
+            listener = Listener(bound, factories[protocol])
             self._listeners.append(listener)
             await listener.start()
 

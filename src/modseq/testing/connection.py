@@ -91,13 +91,21 @@ class PlannedConnection(Connection):
         self._tap: TappedTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet the client, unless the plan has another word for it."""
+        """Let the client in, and note it."""
         self._log.remark("connected")
-        super().connection_made(self._tapped(transport))
+        super().connection_made(transport)
 
-    def _tapped(self, transport: asyncio.BaseTransport) -> TappedTransport:
-        self._tap = TappedTransport(cast("asyncio.Transport", transport), self.plan, self._shaper, self._log)
-        return self._tap
+    def _speak_through(self, transport: asyncio.Transport) -> None:
+        """Send through a tap from now on."""
+        self._tap = TappedTransport(transport, self.plan, self._shaper, self._log)
+        super()._speak_through(self._tap)
+
+    async def _encrypted(self, transport: asyncio.Transport) -> asyncio.Transport:
+        """Encrypt below the tap: it goes on seeing what is said, not what is sent."""
+        below = transport.inner if isinstance(transport, TappedTransport) else transport
+        encrypted = await super()._encrypted(below)
+        self._log.remark("TLS")
+        return encrypted
 
     def _greet(self) -> None:
         if self.plan.greetings:
@@ -111,17 +119,6 @@ class PlannedConnection(Connection):
         """Note what was read, then pass it on."""
         self._log.heard(bytes(self._planned_doorman.read_buffer[:nbytes]))
         super().buffer_updated(nbytes)
-
-    async def start_tls(self) -> None:
-        """Encrypt below the tap: it goes on seeing what is said, not what is sent."""
-        assert self._tap is not None
-        assert self._out is not None
-        self._transport = self._tap.inner
-        await super().start_tls()
-        assert self._transport is not None
-        self._log.remark("TLS")
-        self._transport = self._tapped(self._transport)
-        self._out.use_transport(self._transport)
 
     def drop(self) -> None:
         """Break the connection off without a word."""

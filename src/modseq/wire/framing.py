@@ -158,6 +158,7 @@ class CommandFramer:
 
     Attributes:
         skip_bytes_max: the largest refused literal that is read and dropped; raise it after login.
+        line_bytes_max: octets of all text of one command.
 
     """
 
@@ -174,6 +175,7 @@ class CommandFramer:
         "_queue",
         "_state",
         "_text_bytes",
+        "line_bytes_max",
         "literal_limit",
         "skip_bytes_max",
     )
@@ -181,6 +183,7 @@ class CommandFramer:
     def __init__(self, literal_limit: LiteralLimit | None = None) -> None:
         self.literal_limit: LiteralLimit = literal_limit or _limit_of_strangers
         self.skip_bytes_max = LITERAL_SKIP_BYTES_BEFORE_LOGIN_MAX
+        self.line_bytes_max = LINE_BYTES_MAX
         self._chunk = b""
         self._chunk_at = 0
         self._queue: deque[bytes] = deque()
@@ -288,7 +291,7 @@ class CommandFramer:
     def _read_text(self) -> Event | None:
         chunk, start = self._chunk, self._chunk_at
         end = chunk.find(b"\n", start)
-        room = LINE_BYTES_MAX - self._text_bytes - len(self._partial)
+        room = self.line_bytes_max - self._text_bytes - len(self._partial)
         if (end if end >= 0 else len(chunk)) - start > room:
             self._partial += chunk[start : start + room]
             self._chunk_at = start + room
