@@ -5,6 +5,7 @@ A mirror against a real server, with everything that may go wrong in between.
         proxy.commands, proxy.round_trips
         proxy.tamper = lambda line: [line]            changes what the server says: none, one or more lines
         proxy.cut_after = 1234                        octets in both directions, then both sides are closed
+        proxy.swallow = re.compile(rb"^m7 OK")        a line of the server that is lost with the connection
 
     other = Other(address)                            somebody else who changes the account
     account(address)                                  what a full fetch says
@@ -46,6 +47,7 @@ class Proxy:
         self.tampered = 0
         self.tamper: Callable[[bytes], list[bytes]] | None = None
         self.cut_after: int | None = None
+        self.swallow: re.Pattern[bytes] | None = None
 
     @property
     def commands(self) -> list[str]:
@@ -112,6 +114,9 @@ class Proxy:
                         server.sendall(octets)
                     else:
                         is_servers_turn = True
+                        if self.swallow is not None and (found := self._swallowed(octets)) is not None:
+                            client.sendall(octets[:found])
+                            return
                         client.sendall(self._changed(spoken, octets))
                     if self.cut_after is not None and passed >= self.cut_after:
                         return
@@ -121,6 +126,16 @@ class Proxy:
         while (end := buffer.find(b"\r\n")) >= 0:
             self.said.append(bytes(buffer[:end]))
             del buffer[: end + 2]
+
+    def _swallowed(self, octets: bytes) -> int | None:
+        """Return where the line begins with which the connection is lost."""
+        assert self.swallow is not None
+        start = 0
+        for line in octets.split(b"\r\n"):
+            if self.swallow.search(line):
+                return start
+            start += len(line) + 2
+        return None
 
     def _changed(self, buffer: bytearray, octets: bytes) -> bytes:
         tamper = self.tamper

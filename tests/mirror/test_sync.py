@@ -120,7 +120,8 @@ def test_200_mailboxes_cost_one_list_and_one_select_for_each_that_changed(server
         )
         if verify:
             assert set(work(proxy)) == {"LIST", "EXAMINE", "UID SEARCH", "UID FETCH"}
-            assert proxy.round_trips <= begin_and_end + 1 + 3 * 2
+            assert work(proxy).count("UID SEARCH") <= 3 + 1
+            assert work(proxy).count("UID FETCH") == 1  # that of the expunge, which carries no number
         else:
             assert work(proxy) == ["LIST", "EXAMINE", "EXAMINE", "EXAMINE"]
             assert proxy.round_trips <= begin_and_end + 1 + 3
