@@ -588,3 +588,14 @@ MIRROR_RECONNECT_SECONDS_MIN = 1.0
 
 MIRROR_RECONNECT_SECONDS_MAX = 300.0
 """Longest such pause: a server that was away for a night is found within minutes."""
+
+# --- check: what the conformance checker takes from a server -------------------------------------
+
+CHECK_RESPONSE_BYTES_MAX = 1_048_576
+"""One response without its literals: a VANISHED of the largest lost-history test stays far below."""
+
+CHECK_LITERAL_BYTES_MAX = 1_048_576
+"""One literal from the server under test: the checker's own messages have a few hundred octets."""
+
+CHECK_SILENCE_SECONDS = 0.3
+"""How long the checker listens for what must not come unasked: a server that sends it does so at once."""

@@ -19,6 +19,7 @@ _SUB_COMMANDS = {
     "import": ("modseq.cli.import_mail", "Bring mail in from mbox, Maildir and message files."),
     "export": ("modseq.cli.export_mail", "Write a mailbox to an mbox file or a Maildir."),
     "mirror": ("modseq.cli.mirror.group", "Keep an offline copy of an IMAP account, and edit it offline."),
+    "check": ("modseq.cli.check", "Check any IMAP server against RFC 7162, with races and lost history."),
     "admin": ("modseq.cli.admin", "Check, compact and measure the store."),
 }
 """Each sub-command: the module whose `command` it is, and its summary in the list of all."""
