@@ -292,7 +292,10 @@ class _Reader:
             if not sign:
                 raise self._error(draft.line, "'with:' wants: name = one | other")
             names.append([each.strip() for each in name.split(" -> ")])
-            values.append([[each.strip() for each in choice.split(" -> ")] for choice in re.split(r"(?:^|\s)\|(?:\s|$)", choices)])
+            values.append([
+                    [each.strip() for each in re.split(r"(?:^|\s)->(?:\s|$)", choice)]
+                    for choice in re.split(r"(?:^|\s)\|(?:\s|$)", choices)
+                ])
         try:
             return [
                 {
