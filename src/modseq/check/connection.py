@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -12,20 +11,20 @@ from dataclasses import dataclass, field
 from modseq import clock
 from modseq.check.response import Response, read_response
 from modseq.limits import CHECK_LITERAL_BYTES_MAX, CHECK_RESPONSE_BYTES_MAX
+from modseq.wire.response_framing import LiteralChunk, ResponseBroken, ResponseFramer
 
 _READ_BYTES = 65_536
-_MARKER = re.compile(rb"\{(\d{1,10})\}\Z")
 
 
-class ServerClosed(Exception):  # noqa: N818 -- named for what happened
+class ServerClosed(Exception):
     """The server closed the connection."""
 
 
-class ServerSilent(Exception):  # noqa: N818
+class ServerSilent(Exception):
     """Nothing came in the time that was allowed."""
 
 
-class ServerBroke(Exception):  # noqa: N818
+class ServerBroke(Exception):
     """What came is no IMAP: a line without end, an endless literal."""
 
 
@@ -113,7 +112,7 @@ class Target:
         return context
 
 
-class LoginRefused(Exception):  # noqa: N818
+class LoginRefused(Exception):
     """The server did not let the user in; the text is its answer."""
 
 
@@ -127,7 +126,8 @@ class Connection:
         self.capabilities: frozenset[str] = frozenset()
         self.greeting: Response | None = None
         self._socket = connected
-        self._buffer = bytearray()
+        self._framer = ResponseFramer(CHECK_RESPONSE_BYTES_MAX)
+        self._raw = bytearray()
         self._tags = 0
 
     # --- saying ---
@@ -183,53 +183,46 @@ class Connection:
         Raises: ServerSilent, ServerClosed, ServerBroke.
         """
         until = clock.monotonic_seconds() + (self.seconds_max if seconds_max is None else seconds_max)
-        raw = bytearray()
-        while True:
-            raw += self._line(until, CHECK_RESPONSE_BYTES_MAX - len(raw))
-            marker = _MARKER.search(raw)
-            if marker is None:
-                break
-            size = int(marker[1])
-            if size > CHECK_LITERAL_BYTES_MAX:
-                raise ServerBroke(f"a literal of {size} octets")
-            raw += b"\r\n"
-            raw += self._octets(size, until)
+        try:
+            raw = self._read_raw(until)
+        except ResponseBroken as error:
+            raise ServerBroke(str(error)) from error
         text = raw.decode("latin-1")
         self.transcript.append(Line(self.number, "S", text))
         return read_response(text)
 
-    def _line(self, until: float, room: int) -> bytes:
-        searched = 0
-        while (end := self._buffer.find(b"\n", searched)) < 0:
-            searched = len(self._buffer)
-            if searched > room:
-                raise ServerBroke("a line without end")
-            self._fill(until)
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 1]
-        return line.removesuffix(b"\r")
-
-    def _octets(self, count: int, until: float) -> bytes:
-        while len(self._buffer) < count:
-            self._fill(until)
-        octets = bytes(self._buffer[:count])
-        del self._buffer[:count]
-        return octets
+    def _read_raw(self, until: float) -> bytes:
+        """Return a response's text; literals stand after their markers."""
+        while True:
+            event = self._framer.next_event()
+            if event is None:
+                self._fill(until)
+            elif isinstance(event, LiteralChunk):
+                self._raw += event.data
+            elif event.literal is None:
+                self._raw += event.text
+                raw = bytes(self._raw)
+                self._raw.clear()
+                return raw
+            else:
+                self._raw += event.text + b"\r\n"
+                if event.literal > CHECK_LITERAL_BYTES_MAX:
+                    raise ResponseBroken(f"a literal of {event.literal} octets")
 
     def _fill(self, until: float) -> None:
         left = until - clock.monotonic_seconds()
         if left <= 0:
-            raise ServerSilent("no answer")
+            raise ServerSilent("no answer in time")
         self._socket.settimeout(left)
         try:
             octets = self._socket.recv(_READ_BYTES)
         except TimeoutError as error:
-            raise ServerSilent("no answer") from error
+            raise ServerSilent("no answer in time") from error
         except OSError as error:
             raise ServerClosed(str(error)) from error
         if not octets:
             raise ServerClosed("the server closed the connection")
-        self._buffer += octets
+        self._framer.feed(octets)
 
     # --- whole commands, for set-up and races ---
 
@@ -271,7 +264,7 @@ class Connection:
         answer = self.run("STARTTLS")[-1]
         if answer.name != "OK":
             raise LoginRefused(f"STARTTLS: {shown(answer.raw)}")
-        self._buffer.clear()
+        self._framer.discard_buffered()
         self._socket = context.wrap_socket(self._socket, server_hostname=host)
 
     def close(self) -> None:

@@ -32,14 +32,18 @@ class ExpressionError(ValueError):
 
 
 def fill(text: str, captures: Mapping[str, str]) -> str:
-    """Put in the values of `$name` and `$(expression)` that are known; the others stay."""
-    text = _EXPRESSION.sub(lambda found: str(evaluate(found[1], captures)), text)
+    """Put in the values of `$(expression)` and of each `$name` that is known; the others stay."""
+    text = work_out(text, captures)
     return _NAME.sub(lambda name: captures.get(name[1], name[0]), text)
 
 
+def work_out(text: str, captures: Mapping[str, str]) -> str:
+    """Put in the values of `$(expression)`."""
+    return _EXPRESSION.sub(lambda found: str(evaluate(found[1], captures)), text)
+
+
 def fill_bounds(text: str, captures: Mapping[str, str]) -> str:
-    """Put in expressions, and values only on the right of a comparison: what is left of it is taken."""
-    text = _EXPRESSION.sub(lambda found: str(evaluate(found[1], captures)), text)
+    """Put in values only on the right of a comparison: what is left of it is taken."""
     return re.sub(
         r"(<=|>=|<|>|!=)\$([a-z][a-z0-9_]*)",
         lambda found: found[1] + captures.get(found[2], f"${found[2]}"),
@@ -99,9 +103,7 @@ def _value(node: ast.expr, captures: Mapping[str, str]) -> Any:
             return _OPERATORS[type(sign)](_value(left, captures), _value(right, captures))
         case ast.Compare(left=left, ops=signs, comparators=others):
             values = [_value(each, captures) for each in (left, *others)]
-            return all(
-                _OPERATORS[type(sign)](values[at], values[at + 1]) for at, sign in enumerate(signs)
-            )
+            return all(_OPERATORS[type(sign)](values[at], values[at + 1]) for at, sign in enumerate(signs))
         case ast.BoolOp(op=sign, values=parts):
             results = (_value(each, captures) for each in parts)
             return all(results) if isinstance(sign, ast.And) else any(results)
@@ -125,7 +127,7 @@ def matches(wanted: Response, came: Response, captures: Captures) -> bool:
 
 
 def _matches(wanted: Response, came: Response, captures: Captures) -> bool:
-    if wanted.tag != came.tag and wanted.tag != _ANY:
+    if wanted.tag not in (came.tag, _ANY):
         return False
     if wanted.tag == "+":
         return True
@@ -235,7 +237,7 @@ def _flags(wanted: Word, came: Word, captures: Captures) -> bool:
     if not isinstance(came, list):
         return False
     there = {str(flag).upper() for flag in came} - {"\\RECENT"}
-    named = {fill(str(flag), captures).upper() for flag in wanted if flag != _REST and flag != _ANY}
+    named = {fill(str(flag), captures).upper() for flag in wanted if flag not in (_REST, _ANY)}
     absent = {flag[1:] for flag in named if flag.startswith("!")}
     named -= {f"!{flag}" for flag in absent}
     if absent & there or not named <= there:
@@ -327,7 +329,7 @@ _BY_NAME: dict[str, Callable[[Sequence[Word], Sequence[Word], Captures], bool]] 
     "ESEARCH": _esearch,
     "CAPABILITY": _some,
     "ENABLED": _some,
-    "FLAGS": lambda wanted, came, captures: _flags(list(wanted)[0], list(came)[0], captures),
+    "FLAGS": lambda wanted, came, captures: _flags(next(iter(wanted)), next(iter(came)), captures),
 }
 
 

@@ -6,12 +6,21 @@ import contextlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import TypeAlias
 
 from modseq import clock
 from modseq.check.connection import Connection, Line, ServerBroke, ServerClosed, ServerSilent, shown
-from modseq.check.match import Captures, ExpressionError, evaluate, fill, is_earlier, matches, vanished_matches
+from modseq.check.match import (
+    Captures,
+    ExpressionError,
+    evaluate,
+    fill,
+    is_earlier,
+    matches,
+    vanished_matches,
+    work_out,
+)
 from modseq.check.response import CLOSED, SILENCE, Response, read_response
 from modseq.check.script import Case, Expect, Hear, Send, Step
 from modseq.check.server import FAILURES, Facts, Mailboxes, SetUpFailed, message
@@ -20,7 +29,7 @@ from modseq.limits import CHECK_SILENCE_SECONDS
 _LITERAL = re.compile(r"\{\{(\w+)\}\}")
 
 
-class Verdict(str, Enum):
+class Verdict(StrEnum):
     """How a case came out."""
 
     PASSED = "passed"
@@ -38,6 +47,7 @@ class Outcome:
         problem: one sentence, empty when it passed.
         expected: the lines of the case that did not come, or that came and must not.
         transcript: all that was said, of every connection, in order.
+        figures: what a race or a lost-history test counted.
 
     """
 
@@ -47,9 +57,10 @@ class Outcome:
     expected: list[str] = field(default_factory=list)
     transcript: list[Line] = field(default_factory=list)
     seconds: float = 0.0
+    figures: dict[str, int] = field(default_factory=dict)
 
 
-class _Mismatch(Exception):  # noqa: N818 -- named for what happened
+class _Mismatch(Exception):
     """The server said something else than the case expects."""
 
     def __init__(self, problem: str, expected: Iterable[str] = ()) -> None:
@@ -57,7 +68,7 @@ class _Mismatch(Exception):  # noqa: N818 -- named for what happened
         self.expected = list(expected)
 
 
-class _DoesNotApply(Exception):  # noqa: N818
+class _DoesNotApply(Exception):
     """An assumption of the case does not hold on this server."""
 
 
@@ -194,7 +205,9 @@ class _Talk:
 
     def _connection(self, number: int) -> Connection:
         if number not in self._connections:
-            self._connections[number] = self._mailboxes.target.login(number=number, transcript=self.transcript)
+            self._connections[number] = self._mailboxes.target.login(
+                number=number, transcript=self.transcript
+            )
         return self._connections[number]
 
     def _send(self, step: Send) -> None:
@@ -283,18 +296,24 @@ class _Talk:
                 raise _Mismatch(f"what must not come came: {each.text}", [f"{each}"])
         if missing:
             problem = "did not come" if len(missing) == 1 else "did not all come"
-            raise _Mismatch(f"what must come {problem}: {missing[0]}", [_with_values(line, captures) for line in missing])
+            raise _Mismatch(
+                f"what must come {problem}: {missing[0]}", [_with_values(line, captures) for line in missing]
+            )
         self.captures = captures
 
 
-def _find(each: Expect, came: Sequence[Response], used: set[int], after: int, captures: Captures) -> int | None:
+def _find(
+    each: Expect, came: Sequence[Response], used: set[int], after: int, captures: Captures
+) -> int | None:
     """Return the place of the response that an expectation finds; marks it as used."""
-    wanted = read_response(each.text)
+    wanted = read_response(work_out(each.text, captures))
     if wanted.name == "VANISHED":
         places = [
             at
             for at, response in enumerate(came)
-            if response.tag == "*" and response.name == "VANISHED" and is_earlier(response) == is_earlier(wanted)
+            if response.tag == "*"
+            and response.name == "VANISHED"
+            and is_earlier(response) == is_earlier(wanted)
         ]
         together = [came[at] for at in places]
         if places and places[-1] > after and vanished_matches(wanted, together, captures):
@@ -327,4 +346,3 @@ def _literal(name: str) -> bytes:
     if name == "message":
         return message(900)
     return name.encode()
-

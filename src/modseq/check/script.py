@@ -141,6 +141,8 @@ class Case:
         needs: each of these groups must be met by one of its capabilities.
         messages, flags, expunged, mailboxes: what there is before it begins.
         script: what is said.
+        note: why it is a fair test, or what it means for a client.
+        heading: the title of the section.
 
     """
 
@@ -158,6 +160,7 @@ class Case:
     expunged: str = ""
     mailboxes: int = 1
     note: str = ""
+    heading: str = ""
     file: str = ""
     line: int = 0
 
@@ -197,9 +200,7 @@ def section_key(section: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", section))
 
 
-def parse(
-    name: str, text: str, settings: dict[str, list[tuple[int, str]]] | None = None
-) -> list[Case]:
+def parse(name: str, text: str, settings: dict[str, list[tuple[int, str]]] | None = None) -> list[Case]:
     """
     Return the cases of one file.
 
@@ -292,10 +293,12 @@ class _Reader:
             if not sign:
                 raise self._error(draft.line, "'with:' wants: name = one | other")
             names.append([each.strip() for each in name.split(" -> ")])
-            values.append([
+            values.append(
+                [
                     [each.strip() for each in re.split(r"(?:^|\s)->(?:\s|$)", choice)]
                     for choice in re.split(r"(?:^|\s)\|(?:\s|$)", choices)
-                ])
+                ]
+            )
         try:
             return [
                 {
@@ -341,6 +344,7 @@ class _Reader:
                 expunged=head.get("expunged", ""),
                 mailboxes=int(head.get("mailboxes", "1")),
                 note=head.get("note", ""),
+                heading=self._head.get("title", ""),
                 file=self._name,
                 line=draft.line,
             )
@@ -370,9 +374,7 @@ class _Reader:
                 tags.add((connection, tag))
                 yield Send(number, connection, match["text"])
                 continue
-            block.append(
-                Expect(number, connection, match["text"], bool(match["not"]), bool(match["after"]))
-            )
+            block.append(Expect(number, connection, match["text"], bool(match["not"]), bool(match["after"])))
             if block[-1].ends:
                 yield self._hear(block)
                 block = []

@@ -35,7 +35,7 @@ KEYWORDS = "KEYWORDS"
 """Stands among the capabilities where clients may create keywords (PERMANENTFLAGS holds \\*)."""
 
 
-class SetUpFailed(Exception):  # noqa: N818 -- named for what happened
+class SetUpFailed(Exception):
     """The server refused what a case needs to begin: the text says what."""
 
 
@@ -143,7 +143,12 @@ class Mailboxes:
             out = b""
             for number in batch:
                 octet_string = message(number, octets=octets)
-                out += b"p%d APPEND %b {%d+}\r\n%b\r\n" % (number, mailbox.encode(), len(octet_string), octet_string)
+                out += b"p%d APPEND %b {%d+}\r\n%b\r\n" % (
+                    number,
+                    mailbox.encode(),
+                    len(octet_string),
+                    octet_string,
+                )
             connection.transcript.clear()
             try:
                 connection.send_octets(out)
@@ -158,8 +163,7 @@ class Mailboxes:
     def uids(self, mailbox: str) -> list[int]:
         r"""Return the UIDs of a mailbox; afterwards none of its messages is \Recent, and none is selected."""
         self.run(f"SELECT {mailbox}")
-        found = _searched(self.run("UID SEARCH ALL"))
-        return found
+        return _searched(self.run("UID SEARCH ALL"))
 
     def leave(self) -> None:
         """Leave the selected mailbox and expunge nothing."""
@@ -237,8 +241,8 @@ def learn(target: Target) -> Facts:
         prefix, separator = _namespace(connection, capabilities)
         name = ""
         if "ID" in capabilities:
-            for each in untagged(connection.run("ID NIL"), "ID"):
-                words = each.words[0] if each.words else None
+            for response in untagged(connection.run("ID NIL"), "ID"):
+                words = response.words[0] if response.words else None
                 if isinstance(words, list):
                     fields = {str(key).lower(): str(value) for key, value in pairs(words).items()}
                     name = " ".join(filter(None, (fields.get("name"), fields.get("version"))))
@@ -257,7 +261,9 @@ def with_keywords(facts: Facts, mailboxes: Mailboxes) -> Facts:
     finally:
         mailboxes.remove([name])
     if any(each.code and "\\*" in str(each.code) for each in came):
-        return Facts(facts.capabilities | {KEYWORDS}, facts.greeting, facts.name, facts.prefix, facts.separator)
+        return Facts(
+            facts.capabilities | {KEYWORDS}, facts.greeting, facts.name, facts.prefix, facts.separator
+        )
     return facts
 
 
