@@ -74,9 +74,6 @@ service stats {{
 service imap {{
   process_limit = 200
 }}
-protocol imap {{
-  mail_plugins =
-}}
 """
 
 

@@ -19,10 +19,21 @@ class Blocking:
     def __init__(self, loop, inner, *, owns_loop=False):
         self.loop, self.inner, self.owns_loop = loop, inner, owns_loop
 
+    def close(self):
+        try:
+            self.loop.run_until_complete(self.inner.aclose())
+        finally:
+            self._end()
+
+    def _end(self):
+        if self.owns_loop and not self.loop.is_closed():
+            # Transports close on the next turns of the loop.
+            self.loop.run_until_complete(asyncio.sleep(0.01))
+            self.loop.close()
+
     def __getattr__(self, name):
-        name = "aclose" if name == "close" else name
         value = getattr(self.inner, name)
-        if not callable(value) or name == "events":
+        if not callable(value) or name in ("events", "_x"):
             return value
 
         def call(*args, **kwargs):
@@ -52,10 +63,7 @@ class Blocking:
         try:
             self.loop.run_until_complete(self.inner.__aexit__(*exc))
         finally:
-            if self.owns_loop:
-                # Transports close on the next turns of the loop.
-                self.loop.run_until_complete(asyncio.sleep(0.01))
-                self.loop.close()
+            self._end()
 
 
 def _aio(url, **options):

@@ -29,8 +29,9 @@ from modseq.client.verbs.command import Pending, settle, together
 from modseq.client.verbs.fetch import fetch, fetch_body, fetch_each
 from modseq.client.verbs.idle import idle
 from modseq.client.verbs.search import search
+from modseq.client.verbs.select import expunge
 from modseq.client.verbs.store import store
-from modseq.client.verbs.transfer import append
+from modseq.client.verbs.transfer import append, copy, move
 
 DONE = b"$T OK done\r\n"
 UNASKED = (
@@ -245,3 +246,45 @@ def test_a_second_command_is_not_sent_into_a_half_sent_one():
     with pytest.raises(WrongState):
         noop(x).send(None)
     verb.close()
+
+
+SCATTERED = NumSet(range(1_000_000, 1_004_000, 2))
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        lambda x: fetch(x, SCATTERED),
+        lambda x: fetch_each(x, SCATTERED),
+        lambda x: store(x, SCATTERED, add="a"),
+        lambda x: copy(x, SCATTERED, "b"),
+        lambda x: move(x, SCATTERED, "b"),
+        lambda x: expunge(x, SCATTERED),
+    ],
+    ids=["fetch", "fetch_each", "store", "copy", "move", "expunge"],
+)
+def test_long_sets_go_out_in_several_commands(verb):
+    """RFC 7162 section 4: below 8,192 octets a line."""
+    x = exchange("UIDPLUS", "MOVE")
+    played = play(x, verb(x), *[DONE] * 3)
+    assert len(played.lines) == 3
+    assert max(map(len, played.lines)) < 8_100
+    numbers = ",".join(line.split(" ")[2] for line in played.lines)
+    assert NumSet(map(int, numbers.split(","))) == SCATTERED
+
+
+def test_the_pieces_of_a_long_store_are_one_result():
+    x = exchange("CONDSTORE")
+    replies = [
+        b"* 1 FETCH (UID 1000000 MODSEQ (9))\r\n$T OK [MODIFIED 1000002] x\r\n",
+        b"$T OK x\r\n",
+        b"$T OK [HIGHESTMODSEQ 77] x\r\n",
+        b"$T OK x\r\n",
+        b"* 9 FETCH (UID 1003998 MODSEQ (9))\r\n$T OK x\r\n",
+        b"$T OK x\r\n",
+    ]
+    stored = play(x, store(x, SCATTERED, add="a", unchanged_since=5), *replies).result
+    assert list(stored.applied) == [1_000_000, 1_003_998]
+    assert list(stored.modified) == [1_000_002]
+    assert len(stored.missing) == len(SCATTERED) - 3
+    assert stored.highest_mod_seq == 77

@@ -22,9 +22,10 @@ from modseq.client.errors import (
 from modseq.client.exchange import BodySink, Collector, Exchange, Running
 from modseq.client.results import Completed, Flags, Uids
 from modseq.core.numset import NumSet
-from modseq.limits import STREAM_DRAIN_BYTES_MAX
+from modseq.limits import STREAM_DRAIN_BYTES_MAX, UID_SET_BYTES_MAX
 from modseq.wire.abnf import NUMBER_MAX, ParseError, Parser
 from modseq.wire.command_writer import FileLiteral, raw_name
+from modseq.wire.encode import split_set
 from modseq.wire.response_values import StatusResponse
 from modseq.wire.values import Args, SequenceSet
 
@@ -283,6 +284,26 @@ def _in_range(uids: Iterable[int]) -> list[int]:
         if not isinstance(each, int) or not 1 <= each <= NUMBER_MAX:
             raise ValueError(f"{each!r} is no UID")
     return numbers
+
+
+def pieces(uids: Uids) -> list[SequenceSet]:
+    """
+    Return UIDs as sets that each fit into one command: clients are to keep their lines below 8,192 octets.
+
+    RFC: 7162 section 4
+    """
+    numbers = uid_set(uids)
+    if len(numbers.ranges) * _RANGE_BYTES_MAX <= UID_SET_BYTES_MAX or (every := named(numbers)) is None:
+        return [numbers]
+    return [_read(piece) for piece in split_set(every, UID_SET_BYTES_MAX)]
+
+
+_RANGE_BYTES_MAX = 22
+"""The longest element of a set: two numbers of ten digits, a colon, a comma. Fewer of them always fit."""
+
+
+def _read(octets: bytes) -> SequenceSet:
+    return Parser((octets,)).sequence_set()
 
 
 def named(uids: SequenceSet) -> NumSet | None:

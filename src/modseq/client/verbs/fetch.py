@@ -7,13 +7,14 @@ RFC: 7162 section 3.1.4.1, 3.2.6
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, cast
 
 from modseq.client.effects import Verb
 from modseq.client.errors import CommandRefused, NotSupported, ProtocolViolated, ResponseTooLarge
-from modseq.client.exchange import BodySink, Exchange
+from modseq.client.exchange import BodySink, Exchange, Running
 from modseq.client.results import Fetched, Uids
-from modseq.client.verbs.command import attempt, checked, named, require_selected, send, uid_set, wait
+from modseq.client.verbs.command import attempt, checked, named, pieces, require_selected, send, uid_set, wait
 from modseq.client.verbs.select import highest_of
 from modseq.core.numset import NumSet
 from modseq.limits import COLLECTED_MESSAGES_MAX
@@ -62,7 +63,7 @@ class FetchCollector:
     Takes FETCH responses that hold what was asked for, of messages that were asked for.
 
     Attributes:
-        messages: taken away by whoever streams; then `messages_max` bounds only what waits.
+        messages: taken away by whoever streams; the bound then concerns only what waits.
 
     """
 
@@ -75,7 +76,6 @@ class FetchCollector:
         self.wants_vanished = vanished
         self.messages: list[MessageData] = []
         self.vanished = NumSet.EMPTY
-        self.is_streamed = False
 
     def __call__(self, response: Response) -> bool:
         """Take a response, or leave it to others."""
@@ -110,20 +110,15 @@ class FetchCollector:
         return taken
 
 
-def _prepared(
-    x: Exchange, uids: Uids, items: Items, changed_since: int | None, *, vanished: bool
-) -> tuple[Fetch, FetchCollector]:
+def _checked_items(
+    x: Exchange, items: Items, changed_since: int | None, *, vanished: bool
+) -> tuple[FetchItem, ...]:
     require_selected(x)
     if changed_since is not None and not x.has("CONDSTORE"):
         raise NotSupported("changed_since: the server does not offer CONDSTORE")
     if vanished and (changed_since is None or "QRESYNC" not in x.enabled):
         raise NotSupported("vanished: wants changed_since and an enabled QRESYNC")
-    chosen = fetch_items(items)
-    numbers = uid_set(uids)
-    return (
-        Fetch(numbers, chosen, changed_since, vanished),
-        FetchCollector(numbers, chosen, vanished=vanished),
-    )
+    return fetch_items(items)
 
 
 def fetch(
@@ -140,12 +135,23 @@ def fetch(
     RFC: 3501 section 6.4.5
     RFC: 7162 section 3.1.4.1, 3.2.6
     """
-    args, collector = _prepared(x, uids, items, changed_since, vanished=vanished)
-    reply = yield from attempt(x, "FETCH", args, uid=True, collector=collector)
-    expunge_issued = _expunge_issued(reply)
-    if not expunge_issued:
-        checked(reply, "UID FETCH")
-    return Fetched(tuple(collector.messages), collector.vanished, highest_of(reply), expunge_issued)
+    chosen = _checked_items(x, items, changed_since, vanished=vanished)
+    messages: list[MessageData] = []
+    gone = NumSet.EMPTY
+    highest: int | None = None
+    expunge_issued = False
+    for numbers in pieces(uids):
+        collector = FetchCollector(numbers, chosen, vanished=vanished)
+        args = Fetch(numbers, chosen, changed_since, vanished)
+        reply = yield from attempt(x, "FETCH", args, uid=True, collector=collector)
+        if _expunge_issued(reply):
+            expunge_issued = True
+        else:
+            checked(reply, "UID FETCH")
+        messages += collector.messages
+        gone |= collector.vanished
+        highest = highest_of(reply) or highest
+    return Fetched(tuple(messages), gone, highest, expunge_issued)
 
 
 def _expunge_issued(reply: StatusResponse) -> bool:
@@ -167,16 +173,23 @@ def fetch_each(
     RFC: 3501 section 6.4.5
     RFC: 7162 section 3.2.6
     """
-    args, collector = _prepared(x, uids, items, changed_since, vanished=vanished)
-    running = x.begin("FETCH", args, uid=True, collector=collector)
-    try:
-        yield from send(x, running)
-        yield from wait(x, lambda: running.is_over, emit=collector.take)
-    finally:
-        x.abandon(running)
-    assert running.reply is not None
-    if not _expunge_issued(running.reply):
-        checked(running.reply, "UID FETCH")
+    chosen = _checked_items(x, items, changed_since, vanished=vanished)
+    for numbers in pieces(uids):
+        collector = FetchCollector(numbers, chosen, vanished=vanished)
+        args = Fetch(numbers, chosen, changed_since, vanished)
+        running = x.begin("FETCH", args, uid=True, collector=collector)
+        try:
+            yield from send(x, running)
+            yield from wait(x, partial(_is_over, running), emit=collector.take)
+        finally:
+            x.abandon(running)
+        assert running.reply is not None
+        if not _expunge_issued(running.reply):
+            checked(running.reply, "UID FETCH")
+
+
+def _is_over(running: Running) -> bool:
+    return running.is_over
 
 
 def fetch_body(x: Exchange, uid: int, section: str = "", *, peek: bool = True) -> Verb[None]:

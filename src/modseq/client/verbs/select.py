@@ -20,9 +20,9 @@ from modseq.client.verbs.command import (
     command,
     completed,
     mailbox_name,
+    pieces,
     require,
     require_selected,
-    uid_set,
 )
 from modseq.core.numset import NumSet
 from modseq.limits import COLLECTED_MESSAGES_MAX, UID_SET_BYTES_MAX
@@ -266,10 +266,13 @@ def expunge(x: Exchange, uids: Uids | None = None) -> Verb[ExpungeResult]:
     collector = ExpungeCollector()
     if uids is None:
         reply = yield from command(x, "EXPUNGE", Expunge(), collector=collector)
-    else:
-        require(x, "UIDPLUS", "removing chosen messages")
-        reply = yield from command(x, "EXPUNGE", Expunge(uid_set(uids)), uid=True, collector=collector)
-    return ExpungeResult(collector.vanished, tuple(collector.seq_nums), highest_of(reply))
+        return ExpungeResult(collector.vanished, tuple(collector.seq_nums), highest_of(reply))
+    require(x, "UIDPLUS", "removing chosen messages")
+    highest: int | None = None
+    for numbers in pieces(uids):
+        reply = yield from command(x, "EXPUNGE", Expunge(numbers), uid=True, collector=collector)
+        highest = highest_of(reply) or highest
+    return ExpungeResult(collector.vanished, tuple(collector.seq_nums), highest)
 
 
 def highest_of(reply: StatusResponse) -> int | None:

@@ -15,7 +15,7 @@ from modseq.client.effects import Verb
 from modseq.client.errors import NotSupported, ProtocolViolated, ResponseTooLarge
 from modseq.client.exchange import Exchange
 from modseq.client.results import Flags, Stored, Uids, merged
-from modseq.client.verbs.command import attempt, checked, flag_names, named, require_selected, uid_set
+from modseq.client.verbs.command import attempt, checked, flag_names, named, pieces, require_selected, uid_set
 from modseq.client.verbs.fetch import fetch
 from modseq.client.verbs.select import highest_of
 from modseq.core.numset import NumSet
@@ -85,14 +85,24 @@ def store(
         raise NotSupported("unchanged_since: this mailbox keeps no mod-sequences")
     if all_or_none and (unchanged_since is None or not x.has("XALLORNONE")):
         raise NotSupported("all_or_none: wants unchanged_since and a server with XALLORNONE")
-    numbers = uid_set(uids)
-    collector = StoreCollector(numbers)
-    args = Store(numbers, mode, silent, flags, unchanged_since, all_or_none)
+    total: Stored | None = None
+    for numbers in [uid_set(uids)] if all_or_none else pieces(uids):
+        args = Store(numbers, mode, silent, flags, unchanged_since, all_or_none)
+        stored = yield from _store(x, args)
+        total = stored if total is None else _joined(total, stored)
+    assert total is not None
+    return total
+
+
+def _store(x: Exchange, args: Store) -> Verb[Stored]:
+    """Send one STORE, and ask after messages of which a conditional one leaves the fate open."""
+    collector = StoreCollector(args.sequence_set)
     reply = yield from attempt(x, "STORE", args, uid=True, collector=collector)
     if reply.condition == "BAD" or (reply.condition == "NO" and not _is_partly(reply)):
         checked(reply, "UID STORE")
-    stored = _fates(reply, collector, is_conditional=unchanged_since is not None, all_or_none=all_or_none)
-    if unchanged_since is None or not stored.untold or all_or_none:
+    is_conditional = args.unchanged_since is not None
+    stored = _fates(reply, collector, is_conditional=is_conditional, all_or_none=args.all_or_none)
+    if not is_conditional or not stored.untold or args.all_or_none:
         return stored
     # Silence means gone on a server that keeps to section 3.1.3; some are silent of what need not be changed.
     found = yield from fetch(x, stored.untold, "FLAGS")
@@ -102,6 +112,20 @@ def store(
         missing=stored.missing | (stored.untold - there),
         untold=stored.untold & there,
         messages=MappingProxyType({**found.by_uid(), **stored.messages}),
+    )
+
+
+def _joined(one: Stored, two: Stored) -> Stored:
+    """Return the fates of two STOREs as one."""
+    return Stored(
+        one.applied | two.applied,
+        one.modified | two.modified,
+        one.missing | two.missing,
+        one.untold | two.untold,
+        MappingProxyType({**one.messages, **two.messages}),
+        two.highest_mod_seq or one.highest_mod_seq,
+        "NO" if "NO" in (one.condition, two.condition) else "OK",
+        two.text,
     )
 
 

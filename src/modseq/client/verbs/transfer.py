@@ -17,6 +17,7 @@ from modseq.client.verbs.command import (
     command,
     flag_names,
     mailbox_name,
+    pieces,
     require,
     require_selected,
     uid_set,
@@ -64,7 +65,7 @@ class CopyUidCollector:
     """Takes COPYUID from an untagged OK, as MOVE sends it."""
 
     def __init__(self, beside: ExpungeCollector | None = None) -> None:
-        self.pairs: UidPairs | None = None
+        self.pairs: list[UidPairs] = []
         self.beside = beside
 
     def __call__(self, response: Response) -> bool:
@@ -77,21 +78,20 @@ class CopyUidCollector:
         """Take the pairs of a code that has them."""
         if code is None or not isinstance(code.value, UidPairs):
             return False
-        self.pairs = code.value
+        self.pairs.append(code.value)
         return True
 
     def mapping(self) -> Mapping[int, int]:
         """Return targets by source."""
-        return (
-            {}
-            if self.pairs is None
-            else dict(zip(_each(self.pairs.sources), _each(self.pairs.targets), strict=True))
-        )
+        found: dict[int, int] = {}
+        for pairs in self.pairs:
+            found.update(zip(_each(pairs.sources), _each(pairs.targets), strict=True))
+        return found
 
     @property
     def uid_validity(self) -> int | None:
         """UIDVALIDITY of the target."""
-        return self.pairs.uid_validity if self.pairs is not None else None
+        return self.pairs[-1].uid_validity if self.pairs else None
 
 
 def _each(ranges: Iterable[tuple[int, int]]) -> Iterable[int]:
@@ -112,10 +112,10 @@ def copy(x: Exchange, uids: Uids, mailbox: str | bytes) -> Verb[Copied]:
     """
     require_selected(x)
     collector = CopyUidCollector()
-    reply = yield from command(
-        x, "COPY", Copy(uid_set(uids), mailbox_name(mailbox)), uid=True, collector=collector
-    )
-    collector.take(reply.code)
+    name = mailbox_name(mailbox)
+    for numbers in pieces(uids):
+        reply = yield from command(x, "COPY", Copy(numbers, name), uid=True, collector=collector)
+        collector.take(reply.code)
     return Copied(_shown(mailbox), collector.uid_validity, collector.mapping())
 
 
@@ -133,12 +133,13 @@ def move(x: Exchange, uids: Uids, mailbox: str | bytes) -> Verb[Moved]:
         return (yield from _move_by_copy(x, uids, mailbox))
     gone = ExpungeCollector()
     collector = CopyUidCollector(gone)
-    args = Move(uid_set(uids), mailbox_name(mailbox))
-    reply = yield from command(x, "MOVE", args, uid=True, collector=collector)
-    collector.take(reply.code)
-    return Moved(
-        _shown(mailbox), collector.uid_validity, collector.mapping(), gone.vanished, highest_of(reply)
-    )
+    name = mailbox_name(mailbox)
+    highest: int | None = None
+    for numbers in pieces(uids):
+        reply = yield from command(x, "MOVE", Move(numbers, name), uid=True, collector=collector)
+        collector.take(reply.code)
+        highest = highest_of(reply) or highest
+    return Moved(_shown(mailbox), collector.uid_validity, collector.mapping(), gone.vanished, highest)
 
 
 def _move_by_copy(x: Exchange, uids: Uids, mailbox: str | bytes) -> Verb[Moved]:
