@@ -173,6 +173,7 @@ def test_what_a_stranger_sends_without_reading_stays_small(meet):
         assert held <= limits.AHEAD_BEFORE_LOGIN_BYTES_MAX + limits.READ_BUFFER_BYTES
         waiting = server.call(_waiting(session))
         assert waiting <= limits.AHEAD_BEFORE_LOGIN_BYTES_MAX + 2 * limits.OUTPUT_PIECE_BYTES
+        peer.close()
 
 
 async def _waiting(session):
