@@ -2,6 +2,8 @@
 
 import contextlib
 import resource
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -129,8 +131,9 @@ def test_connections_of_one_address_are_bounded_before_the_handshake(meet, serve
         assert len(server.doorman.connections) == 2
 
 
+@pytest.mark.parametrize("linger", [None, (1, 0)], ids=["closed", "reset"])
 @pytest.mark.parametrize("secure", [False, True], ids=["STARTTLS", "implicit"])
-def test_who_leaves_in_the_middle_of_a_handshake_is_forgotten(meet, server_tls, secure):
+def test_who_leaves_in_the_middle_of_a_handshake_is_forgotten(meet, server_tls, secure, linger):
     with serving(tls=server_tls) as server:
         peer = meet(server, server.secure_address if secure else None)
         if not secure:
@@ -139,6 +142,8 @@ def test_who_leaves_in_the_middle_of_a_handshake_is_forgotten(meet, server_tls, 
             assert peer.read_response().startswith("a OK")
         peer.send(b"\x16\x03\x01\x02\x00\x01")
         time.sleep(0.05)
+        if linger is not None:
+            peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", *linger))
         peer.close()
         until(lambda: not server.doorman.connections)
         assert not server.doorman._per_address
@@ -226,8 +231,6 @@ def test_workers_share_what_they_know_of_a_guesser(tmp_path):
 
 
 def _stranger_of_worker(server, worker):
-    import socket
-
     for _ in range(200):
         peer = Peer(socket.create_connection(server.address, 10))
         peer.read_response()
