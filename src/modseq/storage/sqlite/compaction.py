@@ -214,12 +214,17 @@ def _remove(files: AccountFiles, number: int) -> bool:
     try:
         empty: list[bool] = []
 
-        def step(connection: apsw.Connection) -> None:
+        def step(connection: apsw.Connection) -> bool:
             left = connection.execute("SELECT 1 FROM content WHERE segment = ? LIMIT 1", (number,))
             empty.append(next(iter(left), None) is None)
+            # A new version, so that every process learns the number before it makes a segment: another may
+            # still hold the removed file open, and would look there for what lies in a new one of that name.
             connection.execute(
-                "UPDATE account SET next_segment = max(next_segment, ?) WHERE account_id = 1", (number + 1,)
+                "UPDATE account SET next_segment = max(next_segment, ?), version = version + 1"
+                " WHERE account_id = 1",
+                (number + 1,),
             )
+            return True
 
         # Under the turn: nobody commits a location in it between the look and the lock's end, because
         # whoever writes it would have to hold its lock.

@@ -64,6 +64,7 @@ class SqliteStore:
             confirmed changes may be missing and their mod-sequences be given out again, so that clients
             miss changes for ever. For imports that are repeated when they fail, and for tests.
         settings: bounds and compression.
+        lanes: makes the threads that do what may wait for the disk, from a name and their number.
     """
 
     def __init__(
@@ -74,11 +75,12 @@ class SqliteStore:
         wakeups: bool = True,
         sync: Literal["full", "off"] = "full",
         settings: Settings | None = None,
+        lanes: Callable[[str, int], Lanes] = Lanes,
     ) -> None:
         self.data_dir = Path(data_dir).absolute()
         self._disk = disk or Disk(syncs=sync == "full")
-        self._writers = Lanes("storage-write", limits.WRITER_THREADS_MAX)
-        self._readers = Lanes("storage-read", limits.READER_THREADS_MAX)
+        self._writers = lanes("storage-write", limits.WRITER_THREADS_MAX)
+        self._readers = lanes("storage-read", limits.READER_THREADS_MAX)
         self._users = UserTable(self.data_dir, self._disk)
         self.directory = SqliteDirectory(self, self._users)
         self._host = Host(
