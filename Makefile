@@ -1,5 +1,5 @@
 # Two commands do everything: `make serve` and `make test`. Each sets up what it needs.
-.PHONY: serve test setup check fuzz clean
+.PHONY: serve test setup check fuzz sim clean
 
 serve:
 	@tools/setup serve
@@ -23,6 +23,12 @@ fuzz: SECONDS ?= 60
 fuzz:
 	tools/setup fuzz
 	PYTHONPATH=tests .venv/bin/python -m fuzz.run --seconds $(SECONDS) $(TARGETS)
+
+# HISTORIES of the simulation, from seed FROM on, or the one of SEED again; options of sim.run in ARGS.
+sim: HISTORIES ?= 2000
+sim: FROM ?= 0
+sim: setup
+	PYTHONPATH=tests .venv/bin/python -m sim.run $(if $(SEED),--seed $(SEED),--from $(FROM) --histories $(HISTORIES)) $(ARGS)
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage*

@@ -13,7 +13,9 @@ several processes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
+import warnings
 from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -53,6 +55,8 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def due(self, now: float) -> None:
         """Make ready what is due."""
+        if not self._timers or self._timers[0][0] > now:
+            return
         while (when := self.next_timer) is not None and when <= now:
             self._ready.append(heapq.heappop(self._timers)[2])
 
@@ -95,6 +99,16 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._ready.clear()
         self._timers.clear()
         self._closed = True
+
+    def bury(self) -> None:
+        """End the coroutines of an abandoned loop here and now, and not whenever memory is looked through."""
+        with warnings.catch_warnings():
+            # What was to be awaited next is not: that is how it is when a process is killed.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            for task in asyncio.all_tasks(self):
+                task._log_destroy_pending = False
+                with contextlib.suppress(Exception):
+                    task.get_coro().close()
 
     # --- asyncio's side ---
 
