@@ -599,3 +599,10 @@ CHECK_LITERAL_BYTES_MAX = 1_048_576
 
 CHECK_SILENCE_SECONDS = 0.3
 """How long the checker listens for what must not come unasked: a server that sends it does so at once."""
+# --- bench: servers that are measured --------------------------------------------------------------
+
+BENCH_REPLY_SECONDS_MAX = 60.0
+"""What a measured server may take to greet, to deliver or to notify before its row says that it failed."""
+
+BENCH_START_SECONDS_MAX = 20.0
+"""What a measured server may take to start and to stop."""

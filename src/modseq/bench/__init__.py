@@ -1,0 +1,1 @@
+"""Measure IMAP servers as their clients see them, side by side and in turn."""
