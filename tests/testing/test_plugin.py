@@ -34,6 +34,10 @@ def test_the_fixtures(pytester):
             imap_server.deliver()
             assert imaplib_client.select()[1] == [b"1"]
 
+        def test_a_client_of_this_project(imap_server, imap_client):
+            imap_server.deliver()
+            assert imap_client.select("INBOX").exists == 1
+
         def test_fresh_for_each_test(imap_server):
             assert imap_server.look().messages == ()
 
@@ -47,7 +51,7 @@ def test_the_fixtures(pytester):
             first.deliver()
             assert second.look().messages == ()
     """)
-    pytester.runpytest_inprocess("--strict-markers", "-W", "error").assert_outcomes(passed=4)
+    pytester.runpytest_inprocess("--strict-markers", "-W", "error").assert_outcomes(passed=5)
 
 
 def test_options_for_a_module_and_the_marker_before_them(pytester):

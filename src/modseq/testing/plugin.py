@@ -14,6 +14,7 @@ import pytest
 if TYPE_CHECKING:
     import imaplib
 
+    from modseq.client.sync import Client
     from modseq.testing.server import ImapServer
 
 _servers_key = pytest.StashKey[list[Any]]()
@@ -75,6 +76,12 @@ def imap_server(request: pytest.FixtureRequest, make_imap_server: Callable[..., 
 def imaplib_client(imap_server: ImapServer) -> imaplib.IMAP4:
     """Return a client of the standard library, logged in at `imap_server`."""
     return imap_server.imaplib()
+
+
+@pytest.fixture
+def imap_client(imap_server: ImapServer) -> Client:
+    """Return a client of `modseq.client.sync`, logged in at `imap_server`."""
+    return imap_server.client()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,7 +12,11 @@ import socket
 import tempfile
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
+from urllib.parse import quote
 
+from modseq.client import connect, sync
+from modseq.client.aio import Connecting
+from modseq.client.sync import Client
 from modseq.core.errors import UserExists
 from modseq.core.store_flags import Mode
 from modseq.testing.faults import Faults
@@ -179,7 +183,11 @@ class ImapServer:
     @property
     def url(self) -> str:
         """Where `modseq.client.connect` finds the first user's mail; the password is not in it."""
-        return f"imap+insecure://{self.user}@{self.host}:{self.port}"
+        return self.url_of(self.user)
+
+    def url_of(self, user: str) -> str:
+        """Where `modseq.client.connect` finds a user's mail."""
+        return f"imap+insecure://{quote(user, safe='')}@{self.host}:{self.port}"
 
     @property
     def tls_port(self) -> int | None:
@@ -305,6 +313,25 @@ class ImapServer:
         name = user or self.user
         client.login(name, self._passwords[name])
         return client
+
+    def client(self, user: str | None = None, **options: Any) -> Client:
+        """
+        Return a client of `modseq.client.sync`, logged in. It is closed with the server.
+
+        Args:
+            user: whose mail; None for the first user's.
+            options: as for `modseq.client.sync.connect`: `enable`, `seconds`, `quirks`.
+
+        """
+        name = user or self.user
+        client = sync.connect(self.url_of(name), password=self._passwords[name], **options)
+        self._clients.callback(client.close)
+        return client
+
+    def async_client(self, user: str | None = None, **options: Any) -> Connecting:
+        """Return what `modseq.client.connect` returns: `async with server.async_client() as client`."""
+        name = user or self.user
+        return connect(self.url_of(name), password=self._passwords[name], **options)
 
     @property
     def connection_count(self) -> int:
