@@ -400,7 +400,7 @@ LOG_BYTES_KEPT_MAX = 67_108_864
 LOG_ROWS_TRIMMED_PER_COMMIT = 1_024
 """Old log rows deleted in one transaction, a few milliseconds."""
 
-ROWS_PER_COMMIT_MAX = 4_096
+ROWS_PER_COMMIT_MAX = 2_048
 """Rows of messages that are written ahead of a huge copy, or deleted after a huge expunge, in one commit: some
 milliseconds for which others wait."""
 

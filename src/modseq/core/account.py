@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from modseq import limits
 from modseq.core.change import Change
+from modseq.core.decisions import Foresight
 from modseq.core.errors import LimitReached, MailboxNotFound, StorageError
 from modseq.core.mailbox import MailboxState
 from modseq.core.message import NewMessage
@@ -187,10 +188,10 @@ class AccountDraft:
             raise LimitReached("The mailbox has used up its mod-sequences.")
         return mod_seq
 
-    def apply(self, mailbox_id: int, change: Change) -> None:
-        """Fold a change into the overlay and keep it for the commit."""
+    def apply(self, mailbox_id: int, change: Change, foresight: Foresight | None = None) -> None:
+        """Fold a change into the overlay and keep it for the commit; ``foresight`` spares the folding."""
         owned = self._owned.setdefault(mailbox_id, {})
-        self.states[mailbox_id] = self.mailbox(mailbox_id).fold(change, owned)
+        self.states[mailbox_id] = self.mailbox(mailbox_id).fold(change, owned, foresight)
         self.changes.setdefault(mailbox_id, []).append(change)
 
     def claim_recent(self, mailbox_id: int, uid_next: int) -> None:

@@ -32,7 +32,7 @@ class AppendedRun(Sequence[Appended]):
     Attributes:
         first_uid: the lowest UID.
         masks: flag masks, of which some may stand more than once or be of no use.
-        flags: for each message the place of its mask ("I").
+        flags: for each message the place of its mask ("B" or "I").
         sizes: octets ("I").
     """
 

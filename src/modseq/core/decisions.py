@@ -1,5 +1,6 @@
 """Work done ahead of the lock, kept for as long as it holds."""
 
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from modseq.core.message import MessageChunk
@@ -27,3 +28,30 @@ class Decisions(Generic[Decision]):
     def keep(self, number: int, chunk: MessageChunk, decision: Decision) -> None:
         """Keep a decision made on a published block."""
         self._made[number] = (chunk, decision)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a block becomes.
+
+    Attributes:
+        base: the published block, None for one that is new.
+        result: the block after the change, None when it is then empty.
+        mod_seq: the number that the change was expected to take.
+    """
+
+    base: MessageChunk | None
+    result: MessageChunk | None
+    mod_seq: int = 0
+
+
+@dataclass(slots=True)
+class Foresight:
+    """The blocks of a mailbox after a change, by number, for each of its steps.
+
+    Each holds only while the block is the object that it was worked out from.
+    """
+
+    appended: dict[int, Foreseen] = field(default_factory=dict)
+    edited: dict[int, Foreseen] = field(default_factory=dict)
+    vanished: dict[int, Foreseen] = field(default_factory=dict)

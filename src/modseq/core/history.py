@@ -27,8 +27,8 @@ class ExpungeLog:
 
     def extend(self, mod_seq: int, uids: NumSet) -> None:
         """Add the UIDs of an expunge newer than all that are here."""
-        self.uids.extend(uids.bitmap)
-        self.mod_seqs.extend([mod_seq] * len(uids))
+        self.uids.extend(uids.to_array())
+        self.mod_seqs.extend(array("Q", (mod_seq,)) * len(uids))
 
     def between(self, mod_seq: int, until: int) -> tuple[BitMap, int]:
         """Return the UIDs expunged after ``mod_seq`` up to ``until``, and the lowest number (0 for none)."""

@@ -1,13 +1,14 @@
 """The state of one mailbox at one moment, and how a change leads to the next."""
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyroaring import BitMap
 
 from modseq import limits
 from modseq.core.change import Appended, AppendedRun, Change, ChangeSet, FlagEdit
+from modseq.core.decisions import Foreseen, Foresight
 from modseq.core.flags import SEEN, FlagTable, Palette
 from modseq.core.history import History
 from modseq.core.message import MessageChunk
@@ -194,15 +195,19 @@ class MailboxState:
             before += len(chunk)
         return None
 
-    def fold(self, change: Change, owned: dict[int, bool] | None = None) -> "MailboxState":
+    def fold(
+        self, change: Change, owned: dict[int, bool] | None = None, foresight: Foresight | None = None
+    ) -> "MailboxState":
         """Return the state after a change.
 
         Args:
             change: the next record; its mod-sequence is above this state's.
             owned: blocks that were copied since the last published state and may be changed in place, by
                 number; True when the whole block is, False when only its flags are. None copies anew.
+            foresight: what blocks become under this very change, worked out ahead.
         """
         owned = {} if owned is None else owned
+        foresight = foresight or _NOTHING_FORESEEN
         state = self.copy()
         state.mod_seq = change.mod_seq
         if change.keywords:
@@ -211,21 +216,29 @@ class MailboxState:
             state.chunks = dict(self.chunks)
         # A state of our own kind, which nobody has seen yet.
         if change.appended:
-            state._fold_appended(change, owned)  # noqa: SLF001
+            state._fold_appended(change, owned, foresight.appended)  # noqa: SLF001
         for edit in change.edits:
-            state._fold_edit(edit, change.mod_seq, owned)  # noqa: SLF001
+            state._fold_edit(edit, change.mod_seq, owned, foresight.edited)  # noqa: SLF001
         if change.vanished:
-            state._fold_vanished(change.vanished, owned)  # noqa: SLF001
+            state._fold_vanished(change.vanished, owned, foresight.vanished)  # noqa: SLF001
         return state
 
-    def _fold_appended(self, change: Change, owned: dict[int, bool]) -> None:
-        for number, messages in _by_block(change.appended):
-            chunk = self._own(number, owned, whole=True)
-            before = chunk.unseen, chunk.deleted, chunk.octets
-            if isinstance(messages, AppendedRun):
-                chunk.append_run(messages, change.mod_seq, self.palette)
+    def _fold_appended(
+        self, change: Change, owned: dict[int, bool], foreseen: Mapping[int, Foreseen]
+    ) -> None:
+        for number, messages in by_block(change.appended):
+            published = self.chunks.get(number)
+            expected = foreseen.get(number)
+            if expected is not None and expected.base is published and expected.result is not None:
+                before = _counts(published)
+                chunk = expected.result.renumbered(expected.mod_seq, change.mod_seq)
             else:
-                chunk.append(messages, change.mod_seq, self.palette)
+                chunk = self._own(number, owned, whole=True)
+                before = _counts(chunk)
+                if isinstance(messages, AppendedRun):
+                    chunk.append_run(messages, change.mod_seq, self.palette)
+                else:
+                    chunk.append(messages, change.mod_seq, self.palette)
             self._count(chunk, before)
             self.chunks[number] = chunk
             if self._index is not None:
@@ -233,30 +246,50 @@ class MailboxState:
         self.exists += len(change.appended)
         self.uid_next = change.appended[-1].uid + 1
 
-    def _fold_edit(self, edit: FlagEdit, mod_seq: int, owned: dict[int, bool]) -> None:
+    def _fold_edit(
+        self, edit: FlagEdit, mod_seq: int, owned: dict[int, bool], foreseen: Mapping[int, Foreseen]
+    ) -> None:
         for number, published in list(self.chunks_of(edit.uids)):
-            positions = published.positions(edit.uids)
-            if positions:
+            expected = foreseen.get(number)
+            if expected is not None and expected.base is published and expected.result is not None:
+                before = _counts(published)
+                chunk = expected.result.renumbered(expected.mod_seq, mod_seq)
+            elif positions := published.positions(edit.uids):
                 chunk = self._own(number, owned, whole=False)
-                before = chunk.unseen, chunk.deleted, chunk.octets
+                before = _counts(chunk)
                 chunk.edit(edit, positions, mod_seq, self.palette)
+            else:
+                continue
+            self._count(chunk, before)
+            self.chunks[number] = chunk
+
+    def _fold_vanished(
+        self, vanished: NumSet, owned: dict[int, bool], foreseen: Mapping[int, Foreseen]
+    ) -> None:
+        for number, published in list(self.chunks_of(vanished)):
+            before, length = _counts(published), len(published)
+            expected = foreseen.get(number)
+            chunk: MessageChunk | None
+            if expected is not None and expected.base is published:
+                chunk = expected.result
+            else:
+                positions = published.positions(vanished)
+                if not positions:
+                    continue
+                if len(positions) == length:
+                    chunk = None
+                else:
+                    chunk = self._own(number, owned, whole=True)
+                    chunk.remove(positions, self.palette)
+            self.exists -= length
+            if chunk is None:
+                self._count(_EMPTY, before)
+                owned.pop(number, None)
+                del self.chunks[number]
+            else:
+                self.exists += len(chunk)
                 self._count(chunk, before)
                 self.chunks[number] = chunk
-
-    def _fold_vanished(self, vanished: NumSet, owned: dict[int, bool]) -> None:
-        for number, published in list(self.chunks_of(vanished)):
-            positions = published.positions(vanished)
-            if not positions:
-                continue
-            chunk = self._own(number, owned, whole=True)
-            before = chunk.unseen, chunk.deleted, chunk.octets
-            chunk.remove(positions, self.palette)
-            self._count(chunk, before)
-            self.exists -= len(positions)
-            if len(chunk):
-                self.chunks[number] = chunk
-            else:
-                del self.chunks[number]
         self._index = None
 
     def _own(self, number: int, owned: dict[int, bool], *, whole: bool) -> MessageChunk:
@@ -378,7 +411,16 @@ class MailboxState:
         return NumSet(appeared), NumSet(changed)
 
 
-def _by_block(appended: Sequence[Appended]) -> Iterator[tuple[int, Sequence[Appended]]]:
+_NOTHING_FORESEEN = Foresight()
+_EMPTY = MessageChunk()
+
+
+def _counts(chunk: MessageChunk | None) -> tuple[int, int, int]:
+    """Return how many messages of a block are unseen and deleted, and their octets."""
+    return (0, 0, 0) if chunk is None else (chunk.unseen, chunk.deleted, chunk.octets)
+
+
+def by_block(appended: Sequence[Appended]) -> Iterator[tuple[int, Sequence[Appended]]]:
     """Yield the messages that appeared, block by block."""
     if isinstance(appended, AppendedRun):
         start, end = 0, len(appended)

@@ -133,6 +133,28 @@ class MessageChunk:
         copy.unseen, copy.deleted = self.unseen, self.deleted
         return copy
 
+    def renumbered(self, expected: int, mod_seq: int) -> "MessageChunk":
+        """Return the block with another number for a change that was expected to take one above all others."""
+        if expected == mod_seq:
+            return self
+        other = self.fork(whole=True)
+        for name in ("newest", "created"):
+            column = getattr(other, name)
+            if column.count(expected) == len(column):
+                setattr(other, name, array("Q", (mod_seq,)) * len(column))
+            elif expected in column:
+                setattr(other, name, array("Q", [mod_seq if n == expected else n for n in column]))
+        other.newest_max = mod_seq
+        return other
+
+    def without(self, positions: Sequence[int], palette: Palette) -> "MessageChunk | None":
+        """Return the block without the messages at these positions, None when it is then empty."""
+        if len(positions) == len(self.uids):
+            return None
+        other = self.fork(whole=True)
+        other.remove(positions, palette)
+        return other
+
     def recount(self, palette: Palette) -> None:
         """Compute the counters and ``newest_max`` from the arrays."""
         masks = [palette.masks[index] for index in self.flags]

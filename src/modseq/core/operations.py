@@ -16,11 +16,11 @@ from pyroaring import BitMap
 from modseq import limits
 from modseq.core.account import AccountDraft, CopiedRows, NewRow
 from modseq.core.change import Appended, AppendedRun, Change
-from modseq.core.decisions import Decisions
+from modseq.core.decisions import Decisions, Foreseen, Foresight
 from modseq.core.errors import LimitReached
 from modseq.core.flags import DELETED, FlagTable
 from modseq.core.ids import UID_MAX
-from modseq.core.mailbox import MailboxState
+from modseq.core.mailbox import MailboxState, by_block
 from modseq.core.message import MessageChunk, NewMessage
 from modseq.core.numset import NumSet
 
@@ -112,6 +112,7 @@ class Expunge:
     mailbox_id: int
     uids: NumSet | None = None
     _decisions: Decisions[NumSet] = field(default_factory=Decisions, repr=False)
+    _foresight: Foresight | None = field(default=None, repr=False)
 
     def mailbox_ids(self) -> Sequence[int]:
         """Return the mailbox."""
@@ -120,10 +121,16 @@ class Expunge:
     def prepare(self, state: MailboxState) -> Iterator[None]:
         """Find the deleted messages block by block."""
         if state.deleted >= limits.HUGE_OPERATION_MESSAGES_MIN:
+            foresight = self._foresight = Foresight()
             for number, chunk in list(state.chunks.items()):
                 if chunk.deleted:
-                    self._decisions.keep(number, chunk, self._deleted(state, chunk))
+                    deleted = self._deleted(state, chunk)
+                    self._decisions.keep(number, chunk, deleted)
                     yield
+                    if deleted:
+                        result = chunk.without(chunk.positions(deleted), state.palette)
+                        foresight.vanished[number] = Foreseen(chunk, result)
+                        yield
 
     def apply(self, draft: AccountDraft) -> ExpungeOutcome:
         """Expunge; an expunge of nothing takes no number."""
@@ -138,7 +145,7 @@ class Expunge:
         if not vanished:
             return ExpungeOutcome(state.mod_seq, vanished)
         mod_seq = draft.next_mod_seq(self.mailbox_id)
-        draft.apply(self.mailbox_id, Change(mod_seq, vanished=vanished))
+        draft.apply(self.mailbox_id, Change(mod_seq, vanished=vanished), self._foresight)
         return ExpungeOutcome(mod_seq, vanished)
 
     def _deleted(self, state: MailboxState, chunk: MessageChunk) -> NumSet:
@@ -181,7 +188,7 @@ class TransferOutcome:
 
     uid_validity: int
     source_uids: "array[int]"
-    target_uids: "array[int]"
+    target_uids: Sequence[int]
     mod_seq: int
     missing: NumSet
 
@@ -207,6 +214,8 @@ class Transfer:
     missing_refuses: bool = False
     ahead: CopiedRows | None = None
     _columns: Decisions["_Columns"] = field(default_factory=Decisions, repr=False)
+    _plan: "_Plan | None" = field(default=None, repr=False)
+    _out_of: Foresight | None = field(default=None, repr=False)
 
     def mailbox_ids(self) -> Sequence[int]:
         """Return source and target."""
@@ -234,39 +243,64 @@ class Transfer:
         target_mod_seq = draft.next_mod_seq(self.target_id)
         rows = CopiedRows(self.target_id, appended.first_uid, draft.now, self.source_id, present)
         draft.rows.append(self.ahead if self.ahead is not None and self.ahead.is_the_same_as(rows) else rows)
+        into = None if self._plan is None else self._plan.into
         if self.source_id == self.target_id:
             vanished = gone if self.move else NumSet.EMPTY
             draft.apply(
-                self.target_id, Change(mod_seq, appended=appended, vanished=vanished, keywords=keywords)
+                self.target_id, Change(mod_seq, appended=appended, vanished=vanished, keywords=keywords), into
             )
         else:
-            draft.apply(self.target_id, Change(target_mod_seq, appended=appended, keywords=keywords))
+            draft.apply(self.target_id, Change(target_mod_seq, appended=appended, keywords=keywords), into)
             if self.move:
-                draft.apply(self.source_id, Change(mod_seq, vanished=gone))
-        target_uids = array("I", range(appended.first_uid, appended.first_uid + len(present)))
+                draft.apply(self.source_id, Change(mod_seq, vanished=gone), self._out_of)
+        target_uids = range(appended.first_uid, appended.first_uid + len(present))
         highest = draft.mailbox(self.source_id).mod_seq
         return TransferOutcome(target.uid_validity, present, target_uids, highest, missing)
+
+    def foresee(self, source: MailboxState, target: MailboxState) -> Iterator[None]:
+        """Work out, in slices, what both mailboxes become if nothing moves; ``apply`` uses what then holds."""
+        try:
+            _check_uids(target, 1)
+            plan = _Plan.begun(self._all_columns(source), source, target)
+        except LimitReached:
+            return
+        yield
+        for columns in plan.columns:
+            plan.add(columns)
+            yield
+        self._plan = plan
+        expected = target.mod_seq + 1
+        for number, messages in by_block(plan.run):
+            yield
+            base = target.chunks.get(number)
+            result = MessageChunk() if base is None else base.fork(whole=True)
+            assert isinstance(messages, AppendedRun)
+            result.append_run(messages, expected, target.palette)
+            plan.into.appended[number] = Foreseen(base, result, expected)
+        if self.move and self.source_id != self.target_id:
+            out_of = self._out_of = Foresight()
+            for number, chunk in list(source.chunks_of(self.uids)):
+                yield
+                positions = chunk.positions(self.uids)
+                if positions:
+                    out_of.vanished[number] = Foreseen(chunk, chunk.without(positions, source.palette))
+
+    def _all_columns(self, source: MailboxState) -> "list[_Columns]":
+        return [
+            self._columns.find(number, chunk) or _Columns.of(chunk, self.uids)
+            for number, chunk in source.chunks_of(self.uids)
+        ]
 
     def _copies(
         self, source: MailboxState, target: MailboxState, count: int
     ) -> tuple[AppendedRun, tuple[tuple[int, str], ...]]:
         _check_uids(target, count)
-        flags, sizes = array("I"), array("I")
-        indexes: set[int] = set()
-        for number, chunk in source.chunks_of(self.uids):
-            columns = self._columns.find(number, chunk) or _Columns.of(chunk, self.uids)
-            flags.extend(columns.flags)
-            sizes.extend(columns.sizes)
-            indexes |= columns.indexes
-        known = source.palette.masks
-        used = 0
-        for index in indexes:
-            used |= known[index]
-        table, keywords = _learn(target.flag_table, source.flag_table.names(used))
-        masks = [0] * (max(indexes) + 1)
-        for index in indexes:
-            masks[index] = table.known_mask(source.flag_table.names(known[index]))
-        return AppendedRun(target.uid_next, tuple(masks), flags, sizes), keywords
+        columns = self._all_columns(source)
+        if self._plan is None or not self._plan.holds(columns, source, target):
+            plan = self._plan = _Plan.begun(columns, source, target)
+            for each in columns:
+                plan.add(each)
+        return self._plan.run, self._plan.keywords
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +318,54 @@ class _Columns:
             return cls(chunk.flags, chunk.sizes, frozenset(chunk.flags))
         flags = array("I", map(chunk.flags.__getitem__, positions))
         return cls(flags, array("I", map(chunk.sizes.__getitem__, positions)), frozenset(flags))
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a transfer adds to its target, and what it was worked out from."""
+
+    columns: "list[_Columns]"
+    source_table: FlagTable
+    target_table: FlagTable
+    places: dict[int, int]
+    run: AppendedRun
+    keywords: tuple[tuple[int, str], ...]
+    into: Foresight = field(default_factory=Foresight)
+
+    @classmethod
+    def begun(cls, columns: "list[_Columns]", source: MailboxState, target: MailboxState) -> "_Plan":
+        """Begin to work it out; raises KeywordLimitReached."""
+        known = source.palette.masks
+        indexes: set[int] = set().union(*(each.indexes for each in columns))
+        used = 0
+        for index in indexes:
+            used |= known[index]
+        table, keywords = _learn(target.flag_table, source.flag_table.names(used))
+        translated = {index: table.known_mask(source.flag_table.names(known[index])) for index in indexes}
+        masks = tuple(sorted(set(translated.values())))
+        places = {index: masks.index(mask) for index, mask in translated.items()}
+        flags = array("B" if len(masks) <= 256 else "I")
+        run = AppendedRun(target.uid_next, masks, flags, array("I"))
+        return cls(columns, source.flag_table, target.flag_table, places, run, keywords)
+
+    def add(self, columns: "_Columns") -> None:
+        """Add the messages of one block."""
+        flags, places = self.run.flags, self.places
+        if len(columns.indexes) == 1:
+            flags.extend(array(flags.typecode, (places[columns.flags[0]],)) * len(columns.flags))
+        else:
+            flags.extend(array(flags.typecode, map(places.__getitem__, columns.flags)))
+        self.run.sizes.extend(columns.sizes)
+
+    def holds(self, columns: "list[_Columns]", source: MailboxState, target: MailboxState) -> bool:
+        """True when it would come out the same."""
+        return (
+            self.run.first_uid == target.uid_next
+            and self.source_table == source.flag_table
+            and self.target_table == target.flag_table
+            and len(columns) == len(self.columns)
+            and all(mine is theirs for mine, theirs in zip(self.columns, columns, strict=True))
+        )
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from pyroaring import BitMap
 from modseq import limits
 from modseq.core.account import AccountDraft
 from modseq.core.change import ALL_FLAGS, Change, FlagEdit
-from modseq.core.decisions import Decisions
+from modseq.core.decisions import Decisions, Foreseen, Foresight
 from modseq.core.errors import KeywordLimitReached
 from modseq.core.flags import SYSTEM_MASK, FlagTable, Palette, bits
 from modseq.core.mailbox import MailboxState
@@ -71,6 +71,8 @@ class StoreFlags:
     all_or_none: bool = False
     missing_refuses: bool = False
     _decisions: Decisions[tuple[NumSet, NumSet]] = field(default_factory=Decisions, repr=False)
+    _foresight: Foresight | None = field(default=None, repr=False)
+    _foreseen_edit: FlagEdit | None = field(default=None, repr=False)
 
     def mailbox_ids(self) -> Sequence[int]:
         """Return the mailbox."""
@@ -84,9 +86,18 @@ class StoreFlags:
             condition = self._condition(self._table(state.flag_table), state.palette)
         except KeywordLimitReached:
             return  # ``apply`` refuses it, unless the keywords are known by then.
+        edit = self._foreseen_edit = FlagEdit(NumSet.EMPTY, condition.add, condition.remove)
+        foresight = self._foresight = Foresight()
+        expected = state.mod_seq + 1
         for number, chunk in list(state.chunks_of(self.uids)):
-            self._decisions.keep(number, chunk, condition.decide(chunk, self.uids))
+            decision = condition.decide(chunk, self.uids)
+            self._decisions.keep(number, chunk, decision)
             yield
+            if decision[0]:
+                result = chunk.fork(whole=False)
+                result.edit(edit, chunk.positions(decision[0]), expected, state.palette)
+                foresight.edited[number] = Foreseen(chunk, result, expected)
+                yield
 
     def apply(self, draft: AccountDraft) -> StoreOutcome:
         """Compare and change; raises KeywordLimitReached, LimitReached, MailboxNotFound."""
@@ -136,7 +147,11 @@ class StoreFlags:
         if table is not known:
             learned = table.keywords[len(known.keywords) :]
             keywords = tuple((table.bit(name) or 0, name) for name in learned)
-        draft.apply(self.mailbox_id, Change(mod_seq, edits=(edit,), keywords=keywords))
+        expected = self._foreseen_edit
+        # A keyword that was to be new may have got another bit.
+        holds = expected is not None and (expected.add, expected.remove) == (edit.add, edit.remove)
+        change = Change(mod_seq, edits=(edit,), keywords=keywords)
+        draft.apply(self.mailbox_id, change, self._foresight if holds else None)
         return mod_seq
 
     def _present(self, state: MailboxState) -> NumSet:

@@ -115,7 +115,7 @@ def _appended_out(appended: Sequence[Appended]) -> Sequence[Any]:
     numbers = {mask: number for number, mask in enumerate(masks)}
     return (
         NumSet([each.uid for each in appended]).serialize(),
-        _little(array("I", [numbers[each.flags] for each in appended])),
+        _little(array(_flags_code(masks), [numbers[each.flags] for each in appended])),
         [_mask_out(mask) for mask in masks],
         _little(array("I", [each.size for each in appended])),
     )
@@ -125,10 +125,16 @@ def _run_out(run: AppendedRun) -> Sequence[Any]:
     used = {place: run.masks[place] for place in set(run.flags)}
     masks = sorted(set(used.values()))
     numbers = {mask: number for number, mask in enumerate(masks)}
+    code = _flags_code(masks)
     flags = run.flags
-    if any(place != numbers[mask] for place, mask in used.items()):
-        flags = array("I", map({place: numbers[mask] for place, mask in used.items()}.__getitem__, flags))
+    if flags.typecode != code or any(place != numbers[mask] for place, mask in used.items()):
+        flags = array(code, map({place: numbers[mask] for place, mask in used.items()}.__getitem__, flags))
     return (run.uids.serialize(), _little(flags), [_mask_out(mask) for mask in masks], _little(run.sizes))
+
+
+def _flags_code(masks: Sequence[int]) -> str:
+    """Return the type of the column of flags: an octet each where that is enough."""
+    return "B" if len(masks) <= 256 else "I"
 
 
 def _appended_in(stored: Sequence[Any]) -> Sequence[Appended]:
@@ -136,7 +142,9 @@ def _appended_in(stored: Sequence[Any]) -> Sequence[Appended]:
         return tuple(Appended(uid, _mask_in(mask), size) for uid, mask, size in stored)
     uids, flags, masks, sizes = stored
     known = tuple(_mask_in(mask) for mask in masks)
-    places, octets, numbers = _array("I", flags), _array("I", sizes), NumSet.deserialize(uids)
+    octets, numbers = _array("I", sizes), NumSet.deserialize(uids)
+    # Four octets each is also how they were written before one was enough.
+    places = _array("B" if len(flags) == len(octets) else "I", flags)
     if len(places) != len(octets) or len(octets) != len(numbers) or max(places) >= len(known):
         raise ValueError("the columns differ")
     if numbers.max - numbers.min + 1 == len(numbers):
@@ -236,7 +244,7 @@ def decode_chunk(core: bytes, items: bytes, numbers: Sequence[int] | None) -> Me
 
 def encode_pairs(mod_seqs: array[int], uids: array[int]) -> bytes:
     """Return a block of the expunge history: pairs of mod-sequence and UID, ascending by the former."""
-    return zstandard.ZstdCompressor(level=3).compress(_little(mod_seqs) + _little(uids))
+    return zstandard.ZstdCompressor(level=1).compress(_little(mod_seqs) + _little(uids))
 
 
 def decode_pairs(count: int, block: bytes) -> tuple[array[int], array[int]]:

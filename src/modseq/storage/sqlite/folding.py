@@ -239,8 +239,8 @@ def _write_expunges(
             (mailbox_id, last[0], last[1]),
         )
     for mod_seq, gone in vanished:
-        uids.extend(gone.bitmap)
-        mod_seqs.extend([mod_seq] * len(gone))
+        uids.extend(gone.to_array())
+        mod_seqs.extend(array("Q", (mod_seq,)) * len(gone))
     for start in range(0, len(uids), limits.EXPUNGES_PER_BLOCK_MAX):
         end = min(start + limits.EXPUNGES_PER_BLOCK_MAX, len(uids))
         connection.execute(

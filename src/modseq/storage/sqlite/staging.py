@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -43,6 +44,7 @@ async def rows_ahead(account: _Account, operation: object) -> AsyncIterator[None
     chores.begin_staging(token)
     try:
         await _stage(account, operation, token)
+        await _foresee(account, operation)
         yield
     finally:
         chores.end_staging(token)
@@ -67,6 +69,16 @@ async def _stage(account: _Account, operation: Transfer, token: int) -> None:
         # Whatever is wrong, the commit meets it too and says so.
         return
     operation.ahead = rows
+
+
+async def _foresee(account: _Account, operation: Transfer) -> None:
+    try:
+        source = await account.mailbox(operation.source_id)
+        target = await account.mailbox(operation.target_id)
+    except StorageError:
+        return
+    for _ in operation.foresee(source, target):
+        await asyncio.sleep(0)
 
 
 def _slice(files: AccountFiles, rows: CopiedRows, start: int) -> bool:
