@@ -87,7 +87,10 @@ class PropertyMachine(RuleBasedStateMachine):
         """Set up what the property needs."""
 
     def run(self, work):
-        return self.runner.run(work)
+        async def wait():
+            return await work
+
+        return self.runner.run(wait())
 
     def handle(self) -> Account:
         """Return the handles in turn."""
