@@ -301,6 +301,9 @@ CONNECTIONS_PER_ADDRESS_MAX = 10_000
 CONNECTIONS_PER_USER_MAX = 5_000
 """Sessions of one user in one process: a hundred workers on one account and what they leave behind."""
 
+ACCEPTS_PER_TURN_MAX = 16
+"""Connections accepted before others have their turn: each costs a quarter of a millisecond."""
+
 LISTEN_BACKLOG = 512
 """Connections that wait to be accepted: all clients of a site reconnect at once after a restart."""
 
@@ -330,6 +333,10 @@ PASSWORD_BYTES_MAX = 1_024
 
 PASSWORD_THREADS_MAX = 2
 """Passwords checked at the same time: each takes 64 MiB and a core for some 50 ms."""
+
+PASSWORDS_WAITING_MAX = 64
+"""Passwords of somebody unknown that wait for their check, some two seconds of work: whoever comes when there are as
+many is told to come later. Users known at their address have a thread of their own and no such queue."""
 
 LOGIN_CACHE_ENTRIES_MAX = 10_000
 """Recent successful logins remembered as keyed digests, 100 bytes each."""

@@ -8,7 +8,7 @@ import pytest
 
 from modseq import clock, limits
 from modseq.server.addresses import network_of
-from modseq.server.auth import Authenticator, hash_password, read_plain
+from modseq.server.auth import Authenticator, TooManyAttempts, hash_password, read_plain
 from modseq.server.throttle import LoginRecords, Throttle
 from modseq.storage.memory import MemoryStore
 from server.serving import CHEAP, serving
@@ -260,6 +260,69 @@ def test_what_is_remembered_holds_no_password(checker):
     assert checker("alice", b"secret")
     assert b"secret" not in b"".join(checker.authenticator._remembered)
     assert all(len(digest) == 32 for digest in checker.authenticator._remembered)
+
+
+def test_nobody_checks_for_who_has_left(checker):
+    """The wait was for nothing, and so would be the work."""
+    checker.authenticator._throttle.delay_seconds = 0.05
+    for _ in range(2):
+        assert not checker("alice", b"wrong")
+    calls = len(checker.calls)
+    work = checker.authenticator.check("alice", b"secret", address="10.0.0.1", is_wanted=lambda: False)
+    assert checker.run(work) is False
+    assert len(checker.calls) == calls
+
+
+def test_known_users_do_not_wait_behind_guesses(checker, monkeypatch):
+    """With every thread for strangers busy and their queue full, one who is known is let in at once."""
+    import asyncio
+    import threading
+
+    monkeypatch.setattr("modseq.server.auth.PASSWORDS_WAITING_MAX", 4)
+    assert checker("alice", b"secret")
+    checker.authenticator._remembered.clear()
+    hold = threading.Event()
+    verify = checker.authenticator._verify
+
+    def slow(stored, password):
+        if password == b"guess":
+            hold.wait(10)
+        return verify(stored, password)
+
+    checker.authenticator._verify = slow
+
+    async def crowd():
+        check = checker.authenticator.check
+        guesses = [asyncio.create_task(check(f"user {n}", b"guess", address=f"10.0.1.{n}")) for n in range(4)]
+        await asyncio.sleep(0.05)
+        with pytest.raises(TooManyAttempts):
+            await check("one more", b"guess", address="10.0.1.99")
+        known = await check("alice", b"secret", address="10.0.0.1")
+        hold.set()
+        return known, await asyncio.gather(*guesses)
+
+    assert checker.run(crowd()) == (True, [False] * 4)
+
+
+def test_guesses_yield_the_processor(checker):
+    import os
+    import threading
+
+    niceness = {}
+    verify = checker.authenticator._verify
+
+    def noted(stored, password):
+        niceness[password] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        return verify(stored, password)
+
+    checker.authenticator._verify = noted
+    assert checker("alice", b"secret")
+    checker.authenticator._remembered.clear()
+    assert not checker("alice", b"known to be alice, but wrong")
+    assert not checker("nobody", b"guess")
+    here = os.getpriority(os.PRIO_PROCESS, 0)
+    assert niceness[b"guess"] > here
+    assert niceness[b"known to be alice, but wrong"] == here
 
 
 def test_overlong_credentials_are_wrong(checker):

@@ -6,7 +6,10 @@ import asyncio
 import hashlib
 import hmac
 import logging
+import os
+import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -18,6 +21,7 @@ from modseq.limits import (
     LOGIN_CACHE_SECONDS,
     PASSWORD_BYTES_MAX,
     PASSWORD_THREADS_MAX,
+    PASSWORDS_WAITING_MAX,
     USER_NAME_BYTES_MAX,
 )
 from modseq.server.throttle import Throttle
@@ -25,6 +29,8 @@ from modseq.storage.base import Directory
 
 _log = logging.getLogger(__name__)
 _SEPARATOR = b"\0"
+_PASSWORD_NICENESS = 10
+"""On Linux niceness is a thread's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,11 @@ class TooManyAttempts(Exception):
     """So many attempts wait for this address or user that another is not worth waiting for."""
 
 
+def _yield_to_others() -> None:
+    """Let this thread, and those that argon2 starts from it, run when nobody else wants to."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _PASSWORD_NICENESS)
+
+
 class Authenticator:
     """
     Checks passwords for all sessions of a process.
@@ -66,6 +77,9 @@ class Authenticator:
     A wrong user costs what a wrong password costs. A success is remembered under a keyed digest of user,
     stored hash and password (the key lives as long as the process), so that clients which log in often
     cost no argon2; a changed password is noticed because the stored hash is part of the digest.
+
+    Users known at their address do not wait behind those who guess: their passwords are checked by a thread
+    of their own, and the others yield the processor to whoever is logged in.
     """
 
     def __init__(
@@ -77,24 +91,35 @@ class Authenticator:
     ) -> None:
         self._directory = directory
         self._hasher = (cost or PasswordCost()).hasher()
-        self._threads = ThreadPoolExecutor(PASSWORD_THREADS_MAX, "password")
+        self._threads = ThreadPoolExecutor(PASSWORD_THREADS_MAX, "password", _yield_to_others)
+        self._known_threads = ThreadPoolExecutor(1, "known-password")
+        self._waiting = 0
         self._throttle = throttle or Throttle()
         self._key = clock.random_bytes(32)
         self._remembered: OrderedDict[bytes, float] = OrderedDict()
         self._decoy: str | None = None
 
-    async def check(self, user: str, password: bytes, *, address: str) -> bool:
+    async def check(
+        self, user: str, password: bytes, *, address: str, is_wanted: Callable[[], bool] = lambda: True
+    ) -> bool:
         """
         Return whether the password is this user's, after the wait that earlier failures cost.
 
-        Raises TooManyAttempts when that wait would be too long.
+        Args:
+            user, password, address: who says to be whom, and from where.
+            is_wanted: whether somebody still waits for the answer; asked after the wait.
+
+        Raises TooManyAttempts when that wait would be too long, or too many others wait.
+
         """
         wait = self._throttle.wait_seconds(address, user)
         if wait is None:
             raise TooManyAttempts
         if wait:
             await asyncio.sleep(wait)
-        if await self._is_right(user, password):
+            if not is_wanted():
+                return False
+        if await self._is_right(user, password, is_known=self._throttle.is_known(address, user)):
             self._throttle.succeeded(address, user)
             return True
         self._throttle.failed(address, user)
@@ -103,20 +128,32 @@ class Authenticator:
 
     async def close(self) -> None:
         """Let running checks finish and stop the threads."""
-        await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
+        for threads in (self._threads, self._known_threads):
+            await asyncio.get_running_loop().run_in_executor(None, threads.shutdown)
 
-    async def _is_right(self, user: str, password: bytes) -> bool:
+    async def _is_right(self, user: str, password: bytes, *, is_known: bool) -> bool:
         is_sane = len(user.encode()) <= USER_NAME_BYTES_MAX and len(password) <= PASSWORD_BYTES_MAX
         stored = await self._directory.password_hash(user) if is_sane else None
         if stored is not None and self._is_remembered(digest := self._digest(user, stored, password)):
             return True
-        is_right = await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._verify, stored, password[:PASSWORD_BYTES_MAX]
-        )
+        is_right = await self._verified(stored, password[:PASSWORD_BYTES_MAX], is_known=is_known)
         if stored is None or not is_right:
             return False
         self._remember(digest)
         return True
+
+    async def _verified(self, stored: str | None, password: bytes, *, is_known: bool) -> bool:
+        """Run argon2 on a thread; raises TooManyAttempts when too many wait for that."""
+        loop = asyncio.get_running_loop()
+        if is_known:
+            return await loop.run_in_executor(self._known_threads, self._verify, stored, password)
+        if self._waiting >= PASSWORDS_WAITING_MAX:
+            raise TooManyAttempts
+        self._waiting += 1
+        try:
+            return await loop.run_in_executor(self._threads, self._verify, stored, password)
+        finally:
+            self._waiting -= 1
 
     def _verify(self, stored: str | None, password: bytes) -> bool:
         """Run argon2; for a user who is not there, against a hash that nobody knows the password of."""

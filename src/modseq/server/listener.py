@@ -9,7 +9,7 @@ from asyncio import sslproto
 from collections.abc import Callable
 from pathlib import Path
 
-from modseq.limits import LISTEN_BACKLOG, TLS_READ_BYTES
+from modseq.limits import ACCEPTS_PER_TURN_MAX, LISTEN_BACKLOG, TLS_READ_BYTES
 from modseq.server.addresses import Address, address_of
 
 
@@ -40,7 +40,9 @@ class Listener:
         """Begin to accept."""
         loop = asyncio.get_running_loop()
         create = loop.create_unix_server if self._bound.family == socket.AF_UNIX else loop.create_server
-        self._server = await create(self._factory, sock=self._bound, backlog=LISTEN_BACKLOG)
+        # asyncio accepts as many connections at once as the backlog holds; the kernel may hold more.
+        self._server = await create(self._factory, sock=self._bound, backlog=ACCEPTS_PER_TURN_MAX)
+        self._bound.listen(LISTEN_BACKLOG)
 
     def stop(self) -> None:
         """Accept no more; open connections go on."""

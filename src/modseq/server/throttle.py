@@ -107,6 +107,12 @@ class Throttle:
         with self._records.memory.locked():
             self._records.known.put(_pair(address, user), Record(last_seconds=clock.monotonic_seconds()))
 
+    def is_known(self, address: str, user: str) -> bool:
+        """Return whether this user has logged in from this address of late."""
+        now = clock.monotonic_seconds()
+        with self._records.memory.locked():
+            return len(self._keys(address, user, now)) == 1
+
     def _keys(self, address: str, user: str, now: float) -> tuple[tuple[RecordTable, str], ...]:
         """Return what an attempt counts against: the pair if it is known, else the address and the user."""
         known, failures = self._records.known, self._records.failures

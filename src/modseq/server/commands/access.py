@@ -220,7 +220,9 @@ def _require_privacy(session: Session) -> None:
 async def _enter(session: Session, user: str, password: bytes) -> Reply:
     """Check a password and enter the authenticated state; a guesser is cut after some failures."""
     try:
-        is_right = await session.service.authenticator.check(user, password, address=session.peer)
+        is_right = await session.service.authenticator.check(
+            user, password, address=session.peer, is_wanted=lambda: not session.out.is_lost
+        )
     except TooManyAttempts:
         raise SessionEnds("Too many failed logins; try again later", b"UNAVAILABLE") from None
     if is_right:
