@@ -1,5 +1,5 @@
 # Two commands do everything: `make serve` and `make test`. Each sets up what it needs.
-.PHONY: serve test setup check fuzz sim clean
+.PHONY: serve test setup check fuzz sim soak clean
 
 serve:
 	@tools/setup serve
@@ -30,5 +30,10 @@ sim: FROM ?= 0
 sim: setup
 	PYTHONPATH=tests .venv/bin/python -m sim.run $(if $(SEED),--seed $(SEED),--from $(FROM) --histories $(HISTORIES)) $(ARGS)
 
+# Clients of several kinds for SECONDS; fails when anything of the server grows.
+soak: SECONDS ?= 600
+soak: setup
+	PYTHONPATH=tests .venv/bin/python -m soak.run --seconds $(SECONDS) $(ARGS)
+
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage*
+	rm -rf .venv .fuzz .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage*

@@ -109,9 +109,11 @@ def response_stream(octets: bytes) -> None:
     assert whole.found == pieces.found
     framer = pieces.reader.framer
     assert framer.held_bytes + framer.buffered_bytes <= len(octets) + 2
-    if pieces.is_broken or framer._left > FILLER_BYTES_MAX:
-        return
-    pieces.hear(b"x" * framer._left + b"\r\n")
+    for _ in range(3):
+        if pieces.is_broken or framer._left > FILLER_BYTES_MAX:
+            return
+        # An unfinished line may announce a literal, which is then to be sent as well.
+        pieces.hear(b"x" * framer._left + b"\r\n")
     pieces.hear(b"* 5 EXISTS\r\n")
     assert pieces.found[-1] == parse_response((b"* 5 EXISTS",))
 
