@@ -210,7 +210,15 @@ class Session:
         return self.account is not None
 
     def log_in(self, user: str, account: Account) -> None:
-        """Enter the authenticated state."""
+        """
+        Enter the authenticated state.
+
+        Raises ClientGone when the connection was lost while the password was checked: whoever counts the
+        sessions has taken leave of this one.
+
+        """
+        if self.out.is_lost:
+            raise ClientGone
         self.user = user
         self.account = account
         self.state = State.AUTHENTICATED
