@@ -269,6 +269,8 @@ def test_the_shortcut_says_what_the_grammar_says(octets):
         b"* 0 FETCH (UID 7 FLAGS ())\r\n",
         b"* 1 FETCH (UID 7 FLAGS () MODSEQ (9223372036854775808))\r\n",
         b"* 1 FETCH (UID 7 FLAGS (\\Seen) BODY[] {1}\r\n",
+        b"* 1 FETCH (UID 7 FLAGS (\\S\x0fen $x))\r\n",
+        b"* 1 FETCH (UID 7 FLAGS ($x\x7f))\r\n",
     ],
 )
 def test_the_shortcut_leaves_the_rest_to_the_grammar(octets):

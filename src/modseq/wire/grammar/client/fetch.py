@@ -226,7 +226,7 @@ def is_body_announcement(begin: bytes, text: bytes) -> bool:
 
 _SEQ = rb"\* ([1-9]\d{0,8}+) FETCH \("
 _UID = rb"UID ([1-9]\d{0,8}+)"
-_FLAGS = rb'FLAGS \(([^()"{\r\n\x00]*+)\)'
+_FLAGS = rb'FLAGS \(([^\x00-\x1f(){"\x7f]*+)\)'
 _MODSEQ = rb"MODSEQ \(([1-9]\d{0,17}+)\)"
 _SHAPES = tuple(
     (
