@@ -44,6 +44,7 @@ SMALL = {
     "WAL_PAGES_CHECKPOINT_MIN": 30,
     "SEGMENT_BYTES_MAX": 20_000,
     "HUGE_OPERATION_MESSAGES_MIN": 3,
+    "ROWS_PER_COMMIT_MAX": 2,
     "BUSY_MILLISECONDS_MAX": 0,
 }
 """Bounds so low that a short history crosses all of them; and nobody waits for a lock in the only thread."""
@@ -199,6 +200,12 @@ class _History:
             if not world.seen["killed"]:
                 require(again == pictures, "a power cut changed what was there", pictures, again)
         self._until([world.clients.create_task(self._resume())])
+        for link in list(world.links):
+            link.close()
+        self._until([world.clients.create_task(asyncio.sleep(SETTLED_SECONDS))])
+        for process in world.serving:
+            left = process.left_behind()
+            require(not left, "left behind by clients that are gone", left)
 
     def _until(self, tasks: list[asyncio.Task[Any]]) -> list[Any]:
         waiting = list(tasks)

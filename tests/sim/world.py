@@ -150,6 +150,17 @@ class Process:
     def spawn(self, work: Any) -> asyncio.Task[Any]:
         return self.loop.create_task(work)
 
+    def left_behind(self) -> list[object]:
+        """Return what is still there of clients when all of them have gone."""
+        accounts = self.store._known.values()
+        held = [
+            *self.service.sessions,
+            *self.service._per_user,
+            *self.doorman.connections,
+            *(each for account in accounts for each in (*account._watchers, *account._queue, *account._jobs)),
+        ]
+        return [each for each in held if each]
+
     def bury(self) -> None:
         """Give the kernel back what a dead process held."""
         for lanes in self.lanes:
