@@ -1,5 +1,6 @@
 """Both drivers, and real servers that run for all tests of this folder."""
 
+import asyncio
 import itertools
 from dataclasses import dataclass
 
@@ -7,6 +8,8 @@ import pytest
 
 from client.blocking import DRIVES
 from dovecot_server import DOVECOT_PASSWORD, dovecot
+from modseq.server.auth import PasswordCost, hash_password
+from modseq.storage.sqlite.store import SqliteStore
 from wire_client import PASSWORD, USER
 from wire_server import Running
 
@@ -32,11 +35,31 @@ class Real:
         return {"user": self.user, "password": self.password, "seconds": 20.0}
 
 
-@pytest.fixture(scope="session")
-def modseq_server(tmp_path_factory):
-    with Running(tmp_path_factory.mktemp("modseq")) as running:
+class ModseqProcess:
+    """A modseq of its own process, to which users can be added."""
+
+    def __init__(self, running):
+        self.running = running
         host, port = running.address
-        yield Real("modseq", f"imap+insecure://{host}:{port}", USER, PASSWORD)
+        self.real = Real("modseq", f"imap+insecure://{host}:{port}", USER, PASSWORD)
+
+    def add_user(self, name):
+        async def add():
+            async with SqliteStore(self.running.data) as store:
+                await store.directory.add(name, hash_password(PASSWORD.encode(), PasswordCost(1, 8, 1)))
+
+        asyncio.run(add())
+
+
+@pytest.fixture(scope="session")
+def modseq_process(tmp_path_factory):
+    with Running(tmp_path_factory.mktemp("modseq")) as running:
+        yield ModseqProcess(running)
+
+
+@pytest.fixture(scope="session")
+def modseq_server(modseq_process):
+    return modseq_process.real
 
 
 @pytest.fixture(scope="session")

@@ -193,7 +193,7 @@ class BodyPart:
     location: bytes | None = None
 
 
-class MessageData(msgspec.Struct, frozen=True, gc=False):
+class MessageData(msgspec.Struct, frozen=True, gc=False, repr_omit_defaults=True):
     """
     What one FETCH response says of a message; None where it does not say.
 
