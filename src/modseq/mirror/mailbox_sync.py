@@ -87,6 +87,8 @@ class MailboxSync:
         self._gone = NumSet.EMPTY
         self._new: dict[int, tuple[MessageRow, Summary]] = {}
         self._committed: dict[int, str] = {}
+        self._replaced = NumSet.EMPTY
+        self._places: dict[int, int] = {}
         self._live_gone = NumSet.EMPTY
         self._expunged_n = 0
         self._contradiction: str | None = None
@@ -99,7 +101,7 @@ class MailboxSync:
         await self._open()
         await self._learn()
         self._take_events()
-        doubt = (await self._check() or await self._count()) or self._contradiction
+        doubt = await self._check() or await self._count() or self._order() or self._contradiction
         await self._commit(doubt)
         return Outcome(self._row.name, self._done, doubt, tuple(self._notes))
 
@@ -173,7 +175,7 @@ class MailboxSync:
             )
         if not is_trusted:
             self._since = 0
-            await self._compare_flags()
+            await (self._compare_flags() if row.doubt is None else self._compare_all())
         elif self._selected.resynchronized:
             self._evidence = self._since
             self._gone = self._selected.vanished & self._known
@@ -202,6 +204,40 @@ class MailboxSync:
             part = NumSet(uids[start : start + limits.MIRROR_FLAGS_MESSAGES_MAX])
             fetched = await self._client.fetch(part, self._flag_items())
             self._take_changes([each for each in fetched.messages if each.uid in part], highest=None)
+
+    async def _compare_all(self) -> None:
+        """Read again everything about every message, after something that was told could not be verified."""
+        size = limits.MIRROR_FETCH_MESSAGES_MAX
+        uids = self._known.to_array()
+        for start in range(0, len(uids), size):
+            part = NumSet(uids[start : start + size])
+            fetched = await self._client.fetch(part, self._all_items())
+            told = [each for each in fetched.messages if each.uid in part]
+            self._take_changes(told, highest=None)
+            for each in told:
+                read = _read(each)
+                if read is not None and not self._is_kept_so(*read):
+                    # Whatever the copy has under this UID, its body too, is perhaps another message.
+                    self._known -= NumSet.single(each.uid)
+                    self._replaced |= NumSet.single(each.uid)
+                    self._changed.pop(each.uid, None)
+                    self._new[each.uid] = read
+
+    def _is_kept_so(self, row: MessageRow, summary: Summary) -> bool:
+        """Whether the copy has the same message under this UID; flags and numbers may differ."""
+        mailbox_id = self._row.mailbox_id
+        kept = self._replica.message(mailbox_id, row.uid)
+        return (
+            kept is not None
+            and dataclasses.replace(kept, flags=row.flags, mod_seq=row.mod_seq, content_id=None) == row
+            and self._replica.summary(mailbox_id, row.uid) == summary
+        )
+
+    def _all_items(self) -> list[str]:
+        items = [*self._flag_items(), "INTERNALDATE", "RFC822.SIZE"]
+        if self._client.has("OBJECTID"):
+            items.append("EMAILID")
+        return [*items, f"BODY.PEEK[HEADER.FIELDS ({' '.join(FIELDS)})]"]
 
     def _flag_items(self) -> tuple[str, ...]:
         return ("FLAGS", "MODSEQ") if self._told else ("FLAGS",)
@@ -234,6 +270,8 @@ class MailboxSync:
                 f"message {message.uid} has mod-sequence {mod_seq}, above HIGHESTMODSEQ {highest}"
             )
         self._evidence = max(self._evidence, mod_seq)
+        if message.uid:
+            self._places[message.uid] = message.seq_num
 
     # --- UIDs and new messages ---
 
@@ -247,10 +285,7 @@ class MailboxSync:
 
     async def _fetch_new(self, uids: NumSet) -> None:
         """Fetch new messages, the newest first; full pieces are committed as they come."""
-        items = [*self._flag_items(), "INTERNALDATE", "RFC822.SIZE"]
-        if self._client.has("OBJECTID"):
-            items.append("EMAILID")
-        items.append(f"BODY.PEEK[HEADER.FIELDS ({' '.join(FIELDS)})]")
+        items = self._all_items()
         waiting = uids.to_array()
         size = limits.MIRROR_FETCH_MESSAGES_MAX
         for end in range(len(waiting), 0, -size):
@@ -284,7 +319,9 @@ class MailboxSync:
             exists=len(self._known),
             doubt=row.doubt,
         )
-        batch = ChangeBatch(appeared=tuple(self._new.values()), watermark=mark)
+        batch = ChangeBatch(
+            appeared=tuple(self._new.values()), vanished=self._replaced & NumSet(self._new), watermark=mark
+        )
         self._apply(batch)
         self._committed.update({uid: message.flags for uid, (message, _) in self._new.items()})
         self._new.clear()
@@ -346,6 +383,16 @@ class MailboxSync:
             if doubt := await self._check():
                 return doubt
         return f"the server counts {expected} messages and tells of {len(self._present())}"
+
+    def _order(self) -> str | None:
+        """Hold the sequence numbers of what was told against the UIDs: both must be in one order."""
+        if self._live_gone or self._expunged_n:
+            return None  # Sequence numbers moved meanwhile.
+        present = self._present()
+        for uid, seq_num in self._places.items():
+            if uid in present and present.bitmap.rank(uid) != seq_num:
+                return f"message {uid} was told as number {seq_num} and is number {present.bitmap.rank(uid)}"
+        return None
 
     async def _check(self) -> str | None:
         """Ask whether what was told is right; mend what is not. Returns what could not be mended."""
@@ -433,12 +480,14 @@ class MailboxSync:
 
     async def _commit(self, doubt: str | None) -> None:
         mod_seq = await self._proved()
+        # Only a number that some change carried may later stand for "nothing changed since".
+        is_proved = not self._verify or self._told == self._evidence
         present = self._present()
         mark = Watermark(
             self._selected.uid_validity,
             self._selected.uid_next or (present.max + 1 if present else 1),
             mod_seq,
-            self._told,
+            self._told if is_proved else 0,
             is_complete=True,
             exists=len(present),
             doubt=doubt,
@@ -446,7 +495,7 @@ class MailboxSync:
         batch = ChangeBatch(
             appeared=tuple(self._new.values()),
             changed=tuple(row for uid, row in self._changed.items() if uid in present),
-            vanished=self._gone,
+            vanished=self._gone | self._replaced,
             watermark=mark,
         )
         self._apply(batch)

@@ -1,0 +1,148 @@
+"""Somebody on the way drops, shortens or inflates what the server says: the copy is right, or says that it is not."""
+
+import asyncio
+import re
+
+import pytest
+
+from mirror_net import Other, Proxy, account, both, dropped, mirrored, replaced, sync
+from mirror_support import mail
+from modseq.client.errors import ClientError
+from server.serving import serving
+
+
+def numbers(pattern: bytes, change):
+    """Change a number: `pattern` has it in its second group, between the first and the third."""
+    compiled = re.compile(pattern)
+    return lambda line: [compiled.sub(lambda m: m[1] + b"%d" % change(int(m[2])) + m[3], line)]
+
+
+def every(n: int, tamper):
+    """Tamper only with each n-th line that it would change."""
+    seen = [0]
+
+    def change(line: bytes) -> list[bytes]:
+        lines = tamper(line)
+        if lines == [line]:
+            return lines
+        seen[0] += 1
+        return lines if seen[0] % n == 0 else [line]
+
+    return change
+
+
+def shorter(number: int) -> int:
+    return number // 10 or number
+
+
+OK_NUMBER = rb"(\* OK \[HIGHESTMODSEQ )(\d+)(\].*)"
+ANY_NUMBER = rb"(.*HIGHESTMODSEQ )(\d+)(.*)"
+FETCHED = rb"^\* \d+ FETCH "
+
+TAMPERS = {
+    "VANISHED dropped": dropped(rb"^\* VANISHED"),
+    "VANISHED without its last": replaced(rb"^(\* VANISHED .*\d)[,:]\d+$", rb"\1"),
+    "VANISHED without its first": replaced(rb"^(\* VANISHED (?:\(EARLIER\) )?)\d+[,:]", rb"\1"),
+    "VANISHED with a digit less": numbers(rb"^(\* VANISHED .*?)(\d+)($)", shorter),
+    "VANISHED with more": replaced(rb"^(\* VANISHED .*)$", rb"\1,1:2"),
+    "VANISHED with another": numbers(rb"^(\* VANISHED .*?)(\d+)($)", lambda uid: uid - 1 or 2),
+    "VANISHED made up": lambda line: [line, b"* VANISHED (EARLIER) 3"] if b"[UIDNEXT" in line else [line],
+    "VANISHED of everything": replaced(rb"^(\* VANISHED (?:\(EARLIER\) )?).*", rb"\g<1>1:4294967295"),
+    "FETCH dropped": dropped(FETCHED),
+    "FETCH dropped, each second": every(2, dropped(FETCHED + rb".*FLAGS")),
+    "FETCH dropped, each third": every(3, dropped(FETCHED + rb".*FLAGS")),
+    "FETCH with a flag less": replaced(rb"(FETCH .*FLAGS \([^)]*?) ?[$\\]\w+\)", rb"\1)"),
+    "FETCH with a flag more": replaced(rb"(FETCH .*FLAGS \()([^)]*\))", rb"\1\\Answered \2"),
+    "FETCH without flags": replaced(rb" FLAGS \([^)]*\)", b""),
+    "FETCH of another message": numbers(rb"(\* \d+ FETCH .*UID )(\d+)(.*)", lambda uid: uid + 1),
+    "FETCH of a message far away": numbers(rb"(\* \d+ FETCH .*UID )(\d+)(.*)", lambda uid: uid + 1_000),
+    "FETCH without UID": replaced(rb"(FETCH .*)UID \d+ ?", rb"\1"),
+    "FETCH with half its MODSEQ": numbers(rb"(\* \d+ FETCH .*MODSEQ \()(\d+)(\).*)", shorter),
+    "FETCH with more MODSEQ": numbers(
+        rb"(\* \d+ FETCH .*MODSEQ \()(\d+)(\).*)", lambda mod_seq: mod_seq + 500
+    ),
+    "FETCH cut off": replaced(rb"(\* \d+ FETCH .*FLAGS \().*", rb"\1"),
+    "FETCH twice with other flags": lambda line: (
+        [line, re.sub(rb"FLAGS \([^)]*\)", rb"FLAGS (\\Draft)", line)]
+        if re.match(FETCHED, line) and not line.endswith(b"}")
+        else [line]
+    ),
+    "HIGHESTMODSEQ dropped": dropped(rb"^\* OK \[HIGHESTMODSEQ"),
+    "HIGHESTMODSEQ with a digit less": numbers(OK_NUMBER, shorter),
+    "HIGHESTMODSEQ inflated": numbers(OK_NUMBER, lambda mod_seq: mod_seq + 1_000),
+    "HIGHESTMODSEQ a little higher": numbers(OK_NUMBER, lambda mod_seq: mod_seq + 2),
+    "HIGHESTMODSEQ dropped everywhere": both(
+        dropped(rb"^\* OK \[HIGHESTMODSEQ"), replaced(rb" HIGHESTMODSEQ \d+", b"")
+    ),
+    "HIGHESTMODSEQ shorter everywhere": numbers(ANY_NUMBER, shorter),
+    "HIGHESTMODSEQ inflated everywhere": numbers(ANY_NUMBER, lambda mod_seq: mod_seq + 1_000),
+    "HIGHESTMODSEQ a little higher everywhere": numbers(ANY_NUMBER, lambda mod_seq: mod_seq + 3),
+    "HIGHESTMODSEQ the same for ever": numbers(ANY_NUMBER, lambda _: 4_000),
+}
+
+
+class Bed:
+    """A server, a proxy that tampers, and a copy."""
+
+    def __init__(self, server, proxy, other, replica) -> None:
+        self.server, self.proxy, self.other, self.replica = server, proxy, other, replica
+        self.said_so = 0
+
+    def run(self) -> bool:
+        """Synchronise; returns whether the copy claims to be right. A claim must be true."""
+        try:
+            report = asyncio.run(sync(self.replica, self.proxy.address))
+        except ClientError:
+            self.said_so += 1
+            return False
+        assert self.replica.check() == []
+        if report.doubts:
+            self.said_so += 1
+            return False
+        assert mirrored(self.replica) == account(self.server.address)
+        return True
+
+    def change(self, step: int) -> None:
+        """Let somebody else change the mailbox, each time another way."""
+        other = self.other
+        if step % 3 == 0:
+            other.store("INBOX", "2,11", "+FLAGS (\\Flagged)")
+            other.store("INBOX", "12", "+FLAGS ($work)")
+        elif step % 3 == 1:
+            first = other.uids("INBOX")
+            other.expunge("INBOX", f"{first[-2]},{first[-4]}")
+            other.append("INBOX", mail(f"new {step}"), "\\Seen")
+        else:
+            other.store("INBOX", "1:12", "-FLAGS (\\Seen)")
+            other.expunge("INBOX", f"{other.uids('INBOX')[-3]}")
+
+
+@pytest.fixture
+def bed(replica):
+    with serving() as server, Proxy(server.address) as proxy, Other(server.address) as other:
+        for n in range(1, 21):
+            other.append("INBOX", mail(f"letter {n}"), "\\Seen" if n % 2 else "$old")
+        yield Bed(server, proxy, other, replica)
+
+
+@pytest.mark.parametrize("kind", TAMPERS)
+def test_tampering_that_begins_later(bed, kind):
+    assert bed.run()
+    for step in range(4):
+        bed.change(step)
+        bed.proxy.tamper = TAMPERS[kind]
+        bed.run()
+    bed.proxy.tamper = None
+    assert bed.run() or bed.run()
+
+
+@pytest.mark.parametrize("kind", TAMPERS)
+def test_tampering_from_the_first_copy_on(bed, kind):
+    bed.proxy.tamper = TAMPERS[kind]
+    bed.run()
+    for step in range(1, 4):
+        bed.change(step)
+        bed.run()
+    assert bed.proxy.tampered or bed.said_so
+    bed.proxy.tamper = None
+    assert bed.run() or bed.run()
