@@ -55,6 +55,7 @@ TAMPERS = {
     "FETCH with a flag more": replaced(rb"(FETCH .*FLAGS \()([^)]*\))", rb"\1\\Answered \2"),
     "FETCH without flags": replaced(rb" FLAGS \([^)]*\)", b""),
     "FETCH of another message": numbers(rb"(\* \d+ FETCH .*UID )(\d+)(.*)", lambda uid: uid + 1),
+    "FETCH of its neighbour": numbers(rb"(\* \d+ FETCH .*UID )(\d+)(.*)", lambda uid: uid ^ 1 or 1),
     "FETCH of a message far away": numbers(rb"(\* \d+ FETCH .*UID )(\d+)(.*)", lambda uid: uid + 1_000),
     "FETCH without UID": replaced(rb"(FETCH .*)UID \d+ ?", rb"\1"),
     "FETCH with half its MODSEQ": numbers(rb"(\* \d+ FETCH .*MODSEQ \()(\d+)(\).*)", shorter),
@@ -100,7 +101,18 @@ class Bed:
             self.said_so += 1
             return False
         assert mirrored(self.replica) == account(self.server.address)
+        # A number above the true one would let an edit overwrite what it never saw; one below costs a refusal.
+        true = self.mod_seqs()
+        for each in self.replica.messages(self.replica.mailbox("INBOX").mailbox_id):
+            assert each.mod_seq <= true[each.uid]
         return True
+
+    def mod_seqs(self) -> dict[int, int]:
+        lines = self.other.uid("INBOX", "FETCH", "1:*", "(UID MODSEQ)")
+        return {
+            int(uid): int(mod_seq)
+            for uid, mod_seq in re.findall(rb"UID (\d+) MODSEQ \((\d+)", b" ".join(lines))
+        }
 
     def change(self, step: int) -> None:
         """Let somebody else change the mailbox, each time another way."""
@@ -121,7 +133,8 @@ class Bed:
 def bed(replica):
     with serving() as server, Proxy(server.address) as proxy, Other(server.address) as other:
         for n in range(1, 21):
-            other.append("INBOX", mail(f"letter {n}"), "\\Seen" if n % 2 else "$old")
+            # Neighbours have the same flags and different sizes.
+            other.append("INBOX", mail(f"letter {n}", "x" * n), "\\Seen" if n // 4 % 2 else "$old")
         yield Bed(server, proxy, other, replica)
 
 
@@ -146,3 +159,12 @@ def test_tampering_from_the_first_copy_on(bed, kind):
     assert bed.proxy.tampered or bed.said_so
     bed.proxy.tamper = None
     assert bed.run() or bed.run()
+
+
+def test_a_message_whose_number_falls_is_told(bed):
+    """A server that was set back and went on: what changed in between cannot be learned from numbers."""
+    assert bed.run()
+    bed.change(2)
+    bed.proxy.tamper = TAMPERS["FETCH with half its MODSEQ"]
+    report = asyncio.run(sync(bed.replica, bed.proxy.address))
+    assert re.search(r"had mod-sequence \d+ and is told with \d+", report.doubts["INBOX"])

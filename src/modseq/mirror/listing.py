@@ -135,5 +135,5 @@ def looks_unchanged(row: MailboxRow, status: StatusData | None) -> bool:
     return (
         status.uid_next == row.uid_next
         and bool(status.highest_mod_seq)
-        and status.highest_mod_seq == row.told_mod_seq == row.mod_seq
+        and status.highest_mod_seq == row.told_mod_seq
     )

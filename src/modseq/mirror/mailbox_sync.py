@@ -101,7 +101,7 @@ class MailboxSync:
         await self._open()
         await self._learn()
         self._take_events()
-        doubt = await self._check() or await self._count() or self._order() or self._contradiction
+        doubt = await self._check() or await self._count() or await self._order() or self._contradiction
         await self._commit(doubt)
         return Outcome(self._row.name, self._done, doubt, tuple(self._notes))
 
@@ -179,11 +179,11 @@ class MailboxSync:
         elif self._selected.resynchronized:
             self._evidence = self._since
             self._gone = self._selected.vanished & self._known
-            self._take_changes(self._selected.changed, highest=self._told)
+            self._take_changes(self._selected.changed)
         else:
             self._evidence = self._since
             fetched = await self._client.fetch("1:*", ("FLAGS",), changed_since=self._since)
-            self._take_changes(fetched.messages, highest=None)
+            self._take_changes(fetched.messages)
         needs_list = (
             not is_trusted
             or not self._selected.resynchronized
@@ -203,7 +203,7 @@ class MailboxSync:
         for start in range(0, len(uids), limits.MIRROR_FLAGS_MESSAGES_MAX):
             part = NumSet(uids[start : start + limits.MIRROR_FLAGS_MESSAGES_MAX])
             fetched = await self._client.fetch(part, self._flag_items())
-            self._take_changes([each for each in fetched.messages if each.uid in part], highest=None)
+            self._take_changes([each for each in fetched.messages if each.uid in part])
 
     async def _compare_all(self) -> None:
         """Read again everything about every message, after something that was told could not be verified."""
@@ -213,7 +213,7 @@ class MailboxSync:
             part = NumSet(uids[start : start + size])
             fetched = await self._client.fetch(part, self._all_items())
             told = [each for each in fetched.messages if each.uid in part]
-            self._take_changes(told, highest=None)
+            self._take_changes(told)
             for each in told:
                 read = _read(each)
                 if read is not None and not self._is_kept_so(*read):
@@ -242,17 +242,12 @@ class MailboxSync:
     def _flag_items(self) -> tuple[str, ...]:
         return ("FLAGS", "MODSEQ") if self._told else ("FLAGS",)
 
-    def _take_changes(self, messages: Iterable[MessageData], *, highest: int | None) -> None:
-        """
-        Keep what FETCH responses say of messages that the copy has.
-
-        Args:
-            highest: no message may carry a higher number; None where later changes may be among them.
-        """
+    def _take_changes(self, messages: Iterable[MessageData]) -> None:
+        """Keep what FETCH responses say of messages that the copy has."""
         known = [each for each in messages if each.uid in self._known and each.flags is not None]
         before = self._replica.flags_of(self._row.mailbox_id, [each.uid for each in known])
         for each in messages:
-            self._see(each, highest)
+            self._see(each)
         for each in known:
             flags, mod_seq = join_flags(each.flags or ()), each.mod_seq or 0
             had = before.get(each.uid)
@@ -262,14 +257,9 @@ class MailboxSync:
                 )
             self._changed[each.uid] = FlagsRow(each.uid, flags, mod_seq)
 
-    def _see(self, message: MessageData, highest: int | None) -> None:
-        """Take a message's number as proof that the mailbox has come so far."""
-        mod_seq = message.mod_seq or 0
-        if highest is not None and mod_seq > highest:
-            self._contradiction = (
-                f"message {message.uid} has mod-sequence {mod_seq}, above HIGHESTMODSEQ {highest}"
-            )
-        self._evidence = max(self._evidence, mod_seq)
+    def _see(self, message: MessageData) -> None:
+        """Take a message's number as proof that the mailbox has come so far, and note its place."""
+        self._evidence = max(self._evidence, message.mod_seq or 0)
         if message.uid:
             self._places[message.uid] = message.seq_num
 
@@ -293,7 +283,7 @@ class MailboxSync:
             fetched = await self._client.fetch(part, items)
             for message in fetched.messages:
                 if message.uid in part and (read := _read(message)) is not None:
-                    self._see(message, None)
+                    self._see(message)
                     self._new[message.uid] = read
             self._take_events()
             self._progress.advance("messages", len(part))
@@ -384,8 +374,16 @@ class MailboxSync:
                 return doubt
         return f"the server counts {expected} messages and tells of {len(self._present())}"
 
-    def _order(self) -> str | None:
-        """Hold the sequence numbers of what was told against the UIDs: both must be in one order."""
+    async def _order(self) -> str | None:
+        """Hold sequence numbers against UIDs, and mod-sequences against the mailbox's highest."""
+        if self._told and self._evidence > self._told:
+            # Somebody changed the mailbox meanwhile, or one of the numbers is not true.
+            status = await self._client.status(self._row.name, ("HIGHESTMODSEQ",))
+            if self._evidence > (status.highest_mod_seq or 0):
+                return (
+                    f"a message was told with mod-sequence {self._evidence}, "
+                    f"above HIGHESTMODSEQ {status.highest_mod_seq}"
+                )
         if self._live_gone or self._expunged_n:
             return None  # Sequence numbers moved meanwhile.
         present = self._present()

@@ -35,8 +35,8 @@ CREATE TABLE mailbox(
   uid_next     INTEGER NOT NULL,       -- every UID below it is in the copy, or gone, or (before the end of the
                                        -- first copy) still to be copied
   mod_seq      INTEGER NOT NULL,       -- watermark: every change numbered up to it is in the copy; 0 none
-  told_mod_seq INTEGER NOT NULL,       -- HIGHESTMODSEQ as it was told; only where it equals mod_seq is it proved,
-                                       -- and may an equal STATUS stand for "nothing changed"
+  told_mod_seq INTEGER NOT NULL,       -- HIGHESTMODSEQ where a change was seen to carry it, else 0: only then
+                                       -- an equal STATUS stands for "nothing changed"
   is_complete  INTEGER NOT NULL,       -- 0 while the first copy runs
   exists_n     INTEGER NOT NULL,       -- messages that the server said to have at the watermark
   doubt        TEXT,                   -- why the copy may not be right; NULL: it was verified
