@@ -120,6 +120,8 @@ def test_captures():
         ("* VANISHED (EARLIER) $u1:$u2", ["* VANISHED (EARLIER) 11:12"], True),
         ("* VANISHED (EARLIER) ...", [], False),
         ("* VANISHED 1", ["* VANISHED 1:*"], False),
+        ("* VANISHED 1:2", ["* VANISHED 1", "* VANISHED 1:2"], False),
+        ("* VANISHED (EARLIER) 1:2", ["* VANISHED (EARLIER) 1", "* VANISHED (EARLIER) 1:2"], True),
         ("* VANISHED 1", ["* VANISHED"], False),
     ],
 )

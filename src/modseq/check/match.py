@@ -357,8 +357,8 @@ def vanished_matches(wanted: Response, came: Sequence[Response], captures: Captu
     together: set[int] = set()
     for each in came:
         numbers = vanished(each)
-        if numbers is None:
-            return False
+        if numbers is None or (together & numbers and not is_earlier(wanted)):
+            return False  # a live VANISHED counts down: the same UID twice counts down twice
         together |= numbers
     words = wanted.words[1:] if is_earlier(wanted) else wanted.words
     if not words or words[0] in (_REST, _ANY):

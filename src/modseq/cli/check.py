@@ -160,6 +160,7 @@ def _run(
             note("stopped; removing the mailboxes of the check")
         finally:
             report.left = runner.left + mailboxes.remove()
+            mailboxes.drop()
             report.seconds = clock.monotonic_seconds() - began
 
 
