@@ -604,6 +604,10 @@ CHECK_RESPONSE_BYTES_MAX = 1_048_576
 CHECK_LITERAL_BYTES_MAX = 1_048_576
 """One literal from the server under test: the checker's own messages have a few hundred octets."""
 
+CHECK_REMOVAL_SECONDS = 1.5
+"""Pause before a mailbox that could not be removed is tried again: longer than a second, by which servers may name
+what they deleted."""
+
 CHECK_SILENCE_SECONDS = 0.3
 """How long the checker listens for what must not come unasked: a server that sends it does so at once."""
 # --- bench: servers that are measured --------------------------------------------------------------

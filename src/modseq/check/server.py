@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from modseq.check.connection import (
     untagged,
 )
 from modseq.check.response import Response, numbers_of, pairs
+from modseq.limits import CHECK_REMOVAL_SECONDS
 
 FAILURES = (OSError, ServerClosed, ServerSilent, ServerBroke, LoginRefused)
 """What a connection may die of."""
@@ -195,6 +197,18 @@ class Mailboxes:
             except FAILURES:
                 left.append(name)
         return left
+
+    def remove_late(self, names: Sequence[str]) -> list[str]:
+        """
+        Try once more, a moment later, to remove what could not be removed.
+
+        A server that keeps deleted mailboxes under the second of their deletion refuses to delete one name
+        twice in a second.
+        """
+        if not names:
+            return []
+        threading.Event().wait(CHECK_REMOVAL_SECONDS)
+        return self.remove(names)
 
     def remove_family(self, mailbox: str) -> list[str]:
         """Remove a mailbox and those whose names begin with its name: what a case made or renamed."""

@@ -159,7 +159,7 @@ def _run(
         except KeyboardInterrupt:
             note("stopped; removing the mailboxes of the check")
         finally:
-            report.left = runner.left + mailboxes.remove()
+            report.left = mailboxes.remove_late(runner.left + mailboxes.remove())
             mailboxes.drop()
             report.seconds = clock.monotonic_seconds() - began
 
