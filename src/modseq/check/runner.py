@@ -256,7 +256,7 @@ class _Talk:
                 self._compare(block, came)
             except _Mismatch:
                 left = until - clock.monotonic_seconds()
-                if left <= 0 or (came and came[-1].tag not in "*+"):
+                if left <= 0 or (came and came[-1].tag not in ("*", "+")):
                     raise
                 try:
                     came.append(connection.read(left))
