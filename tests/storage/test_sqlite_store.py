@@ -146,6 +146,37 @@ def test_a_store_of_a_newer_version_is_refused(tmp_path):
     run(scenario())
 
 
+def test_an_account_of_an_older_version_is_brought_up_to_date_when_it_is_opened(tmp_path):
+    """Accounts made before are opened, not made: they are where the migrations count."""
+    database = tmp_path / "d" / "accounts" / "1" / "mail.sqlite"
+
+    async def make():
+        async with SqliteStore(tmp_path / "d") as store_:
+            account = await with_user(store_)
+            await append(account, INBOX, "one", "two")
+
+    async def use():
+        async with SqliteStore(tmp_path / "d") as store_:
+            account = await store_.account("ann")
+            await expunge(account, INBOX, 1)
+            await account.commit(CreateMailbox("Other"))
+            await account.commit(DeleteMailbox("Other"))
+            await settled(account)
+            assert (await account.mailbox(INBOX)).exists == 1
+            assert await problems_of(account) == []
+
+    run(make())
+    connection = apsw.Connection(str(database))
+    newest = connection.pragma("user_version")
+    connection.execute("DROP TABLE doomed; DROP TABLE staged")
+    connection.pragma("user_version", 1)
+    connection.close()
+    run(use())
+    connection = apsw.Connection(str(database))
+    assert connection.pragma("user_version") == newest > 1
+    connection.close()
+
+
 def test_folding_changes_no_answer(tmp_path, small):
     async def scenario():
         async with SqliteStore(tmp_path / "d") as store_:

@@ -13,7 +13,7 @@ from modseq.storage.blobs import SegmentReader, SegmentWriter
 from modseq.storage.disk import Disk
 from modseq.storage.locks import TurnLock
 from modseq.storage.sqlite.errors import DISK_ERRORS
-from modseq.storage.sqlite.schema import ACCOUNT_MIGRATIONS, connect, prepare
+from modseq.storage.sqlite.schema import ACCOUNT_MIGRATIONS, connect, migrate, prepare
 
 DATABASE = "mail.sqlite"
 BODIES = "bodies"
@@ -62,9 +62,19 @@ class AccountFiles:
 
     @property
     def reader(self) -> apsw.Connection:
-        """The connection that reads."""
+        """
+        The connection that reads.
+
+        It is the first one that an account opens, and so the one that brings an older database to the newest format.
+        """
         if self._reader is None:
-            self._reader = connect(self.directory / DATABASE, self.disk)
+            reader = connect(self.directory / DATABASE, self.disk)
+            try:
+                migrate(reader, ACCOUNT_MIGRATIONS)
+            except BaseException:
+                reader.close(True)
+                raise
+            self._reader = reader
         return self._reader
 
     def _wal_grew(self, _connection: apsw.Connection, _name: str, pages: int) -> int:

@@ -225,14 +225,15 @@ def prepare(
         if fresh:
             # SQLite syncs the directory for its log but not for the database itself.
             disk.sync_directory(directory)
-        _migrate(connection, migrations)
+        migrate(connection, migrations)
     except BaseException:
         connection.close(True)
         raise
     return connection
 
 
-def _migrate(connection: apsw.Connection, migrations: tuple[type_of_migration, ...]) -> None:
+def migrate(connection: apsw.Connection, migrations: tuple[type_of_migration, ...]) -> None:
+    """Bring an open database to the newest format; raises StorageFailed as `prepare` does."""
     if connection.pragma("user_version") == len(migrations):
         return
     connection.execute("BEGIN IMMEDIATE")
