@@ -63,7 +63,7 @@ def test_two_claims_that_win_are_seen_by_the_race(tested):
     mailboxes = Mailboxes(Target("127.0.0.1", tested.port, tested.user, tested.password, seconds_max=5))
     try:
         facts = with_keywords(learn(mailboxes.target), mailboxes)
-        claims = list(races(mailboxes, facts, Sizes(workers=6, messages=10, rounds=5, changes=1)))[:4]
+        claims = list(races(mailboxes, facts, Sizes(workers=4, messages=4, rounds=2, changes=1)))[:4]
     finally:
         tested.faults.heal()
         mailboxes.drop()
