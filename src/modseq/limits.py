@@ -529,9 +529,9 @@ SEARCH_TEXT_IN_LOOP_BYTES_MAX = 65_536
 SEARCH_NUMBERS_PER_PIECE = 16_384
 """Numbers of an untagged SEARCH written at once, about a millisecond."""
 
-SEARCH_SET_IN_LOOP_MAX = 16_384
-"""Results whose set is spelled on the loop; more go to a thread, because scattered ones take microseconds
-each."""
+SETS_IN_LOOP_MAX = 16_384
+"""Members of a set that is spelled on the loop, of what a SEARCH found or a COPY copied; more go to a thread,
+because scattered ones take microseconds each."""
 
 # --- mirror: how much is asked, kept and committed at once -----------------------------------------
 

@@ -423,3 +423,67 @@ def test_star_and_ranges_in_an_empty_mailbox(talk):
         C: d UID SEARCH 1:*
         S: d OK
     """)
+
+
+def test_mutt_comes_back_to_a_mailbox(talk, fill):
+    """As recorded: ENABLE of what is not there, SELECT with CONDSTORE, VANISHED, a command right behind DONE."""
+    fill(6)
+    talk.run(r"""
+        C2: s SELECT INBOX
+        S2: s OK
+        C2: a UID STORE 2 +FLAGS.SILENT (\Flagged)
+        S2: a OK
+        C2: b UID STORE 4 +FLAGS.SILENT (\Deleted)
+        S2: b OK
+        C2: c EXPUNGE
+        S2: c OK
+        C: a2 ENABLE UTF8=ACCEPT
+        S: * ENABLED
+        S: a2 OK
+        C: a3 ENABLE QRESYNC
+        S: * ENABLED QRESYNC
+        S: a3 OK
+        C: a5 SELECT "INBOX" (CONDSTORE)
+        S: a5 OK
+        C: a6 UID FETCH 1:6 (FLAGS) (CHANGEDSINCE 2 VANISHED)
+        S: * VANISHED (EARLIER) 4
+        S: * 2 FETCH (UID 2 FLAGS (\Flagged) MODSEQ (3))
+        S: a6 OK
+        C: a7 IDLE
+        S: + ...
+        C: DONE
+        C: a8 UID STORE 5 +FLAGS.SILENT (Old)
+        S: a7 OK
+        S: * 4 FETCH (UID 5 MODSEQ (6))
+        S: a8 OK
+    """)
+
+
+def test_interimap_comes_back_with_gaps_in_its_match_data(talk, fill):
+    """As recorded: ranges with gaps, 4294967295 for the end, and a conditional STORE of no flags at all."""
+    fill(8)
+    talk.run(r"""
+        C2: s SELECT INBOX
+        S2: s OK
+        C2: a UID STORE 2,7 +FLAGS.SILENT (\Deleted)
+        S2: a OK
+        C2: b EXPUNGE
+        S2: b OK
+        C2: c UID STORE 3 +FLAGS.SILENT (\Flagged $Other)
+        S2: c OK
+        C: q ENABLE QRESYNC
+        S: q OK
+        C: l LIST "" "*" RETURN (SUBSCRIBED STATUS (UIDVALIDITY UIDNEXT HIGHESTMODSEQ))
+        S: * STATUS INBOX (UIDVALIDITY $v UIDNEXT 9 HIGHESTMODSEQ 5)
+        S: l OK
+        C: s SELECT INBOX (QRESYNC ($v 2 1:8 (1:4,6:8 1:4,6:8)))
+        S: * VANISHED (EARLIER) 2,7
+        S: * 2 FETCH (UID 3 FLAGS (\Flagged $Other) MODSEQ (5))
+        S: s OK
+        C: t UID STORE 3 (UNCHANGEDSINCE 5) FLAGS.SILENT ()
+        S: * 2 FETCH (UID 3 MODSEQ (6))
+        S: t OK
+        C: u UID FETCH 8:4294967295 (MODSEQ FLAGS INTERNALDATE BODY.PEEK[])
+        S: * 6 FETCH (UID 8 MODSEQ (2) FLAGS ...
+        S: u OK
+    """)

@@ -47,7 +47,7 @@ def on_a_store(test):
 
 async def rest(account):
     """Wait until housekeeping has nothing left to do."""
-    chores = account.chores
+    chores = account._shown.chores
     while account._writing or chores._untidy or chores._fold or chores._due or chores._trims:
         account._work_is_due()
         await asyncio.sleep(0.002)

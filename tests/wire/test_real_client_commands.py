@@ -30,21 +30,37 @@ UNDERSTOOD = {
             b"LIST-POST X-LABEL)])"
         ),
         b"a0010 UID STORE 3 -FLAGS.SILENT (\\Deleted)",
+        b"a0011 ENABLE UTF8=ACCEPT",
+        b'a0012 SELECT "INBOX" (CONDSTORE)',
+        b"a0013 UID STORE 2:4 +FLAGS.SILENT (Old)",
     ],
     "mbsync": [
         b"4 UID FETCH 1:1000 (UID FLAGS RFC822.SIZE BODY.PEEK[HEADER.FIELDS (X-TUID)])",
         b'5 APPEND "INBOX" (\\Seen) "16-Jul-2023 10:11:12 +0200" {3+}\r\nabc',
         b'6 UID SEARCH HEADER X-TUID "abcdefghijkl"',
+        b"7 UID FETCH 1:10005 (UID FLAGS)",
+        b"8 UID FETCH 10005 (BODY.PEEK[])",
     ],
     "interimap": [
         b'000003 LIST "" ("*") RETURN (SUBSCRIBED STATUS (UIDVALIDITY UIDNEXT HIGHESTMODSEQ))',
         b"000004 UID FETCH 1:99 (MODSEQ FLAGS) (CHANGEDSINCE 7 VANISHED)",
         b"000005 UID STORE 1:3,7 (UNCHANGEDSINCE 12) FLAGS.SILENT (\\Seen)",
+        b"000006 SELECT INBOX (QRESYNC (1795563955 183 1:10006 (8970:9993 8982:10003,10005:10006)))",
+        b"000007 UID FETCH 10007:4294967295 (MODSEQ FLAGS INTERNALDATE BODY.PEEK[])",
+        b"000008 UID STORE 1 (UNCHANGEDSINCE 189) FLAGS.SILENT ()",
+        b'000009 APPEND INBOX (\\Seen) " 1-May-2022 18:46:59 +0000" {2+}\r\nab () " 2-May-2022 18:46:59 +0000" {1+}\r\nc',
     ],
-    "curl": [b"A003 FETCH 1 BODY[TEXT]", b"A004 UID FETCH 8 BODY[HEADER.FIELDS (Subject)]<0.100>"],
+    "curl": [
+        b"A003 FETCH 1 BODY[TEXT]",
+        b"A004 UID FETCH 8 BODY[HEADER.FIELDS (Subject)]<0.100>",
+        b"A005 STORE 1 (UNCHANGEDSINCE 0) +FLAGS ($Claimed)",
+        b"A006 APPEND INBOX (\\Seen) {3}\r\nabc",
+    ],
     "IMAPClient": [
         b"ABCD1 SEARCH CHARSET UTF-8 TEXT {6}\r\n\xd0\xb0\xd0\xb1\xd0\xb2",
         b"ABCD2 FETCH 1:* (BODY.PEEK[] FLAGS MODSEQ) (CHANGEDSINCE 5)",
+        b"ABCD3 UID FETCH 1,2,3,5 (BODY.PEEK[] FLAGS INTERNALDATE MODSEQ)",
+        b"ABCD4 UID SEARCH CHARSET UTF-8 UNSEEN SUBJECT {7+}\r\nGr\xc3\xb6\xc3\x9fe",
     ],
     "Apple Mail": [
         (

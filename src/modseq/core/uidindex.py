@@ -179,7 +179,11 @@ class UidIndex:
             at = bisect_left(numbers, number)
             if at == len(numbers) or numbers[at] != number:
                 continue
-            kept = array("I", [uid for uid in blocks[at] if uid not in gone])
+            block = blocks[at]
+            if gone.contains_range(block[0], block[-1] + 1):
+                kept = array("I")
+            else:
+                kept = (BitMap(block) - gone).to_array()
             if kept:
                 blocks[at] = kept
             else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from modseq.core.numset import NumSet
 from modseq.limits import QUOTED_BYTES_MAX
@@ -89,14 +90,20 @@ def split_set(numbers: NumSet, bytes_max: int) -> Iterator[bytes]:
     Grammar: sequence-set = (seq-number / seq-range) *("," sequence-set)
     RFC: 3501 section 9
     """
-    octets = numbers.to_bytes()
-    at = 0
-    while len(octets) - at > bytes_max:
-        comma = octets.rindex(b",", at, at + bytes_max + 1)
-        yield octets[at:comma]
-        at = comma + 1
-    if at < len(octets):
-        yield octets[at:]
+    ranges = numbers.ranges()
+    held = b""
+    # A few at a time: a set of a million takes long to spell, and somebody may want to pause between pieces.
+    while some := list(islice(ranges, _RANGES_AT_ONCE)):
+        spelled = b",".join([b"%d:%d" % r if r[0] != r[1] else b"%d" % r[0] for r in some])
+        octets = held + b"," + spelled if held else spelled
+        at = 0
+        while len(octets) - at > bytes_max:
+            comma = octets.rindex(b",", at, at + bytes_max + 1)
+            yield octets[at:comma]
+            at = comma + 1
+        held = octets[at:]
+    if held:
+        yield held
 
 
 def date_time(epoch_seconds: int, zone_minutes: int) -> bytes:
@@ -122,6 +129,7 @@ def date_time(epoch_seconds: int, zone_minutes: int) -> bytes:
     )
 
 
+_RANGES_AT_ONCE = 512
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 -- local time of the zone written beside it
 _FIRST_SECOND = (dt.datetime.min - _EPOCH) // dt.timedelta(seconds=1)  # noqa: DTZ901 -- see _EPOCH
 _LAST_SECOND = (dt.datetime.max - _EPOCH) // dt.timedelta(seconds=1)  # noqa: DTZ901 -- see _EPOCH

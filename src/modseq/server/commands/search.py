@@ -20,7 +20,7 @@ from modseq import clock
 from modseq.core.errors import StorageError
 from modseq.core.numset import NumSet
 from modseq.core.view import SessionView
-from modseq.limits import SEARCH_SET_IN_LOOP_MAX
+from modseq.limits import SETS_IN_LOOP_MAX
 from modseq.server.named import named_uids
 from modseq.server.registry import WHILE_SELECTED, advertise, command
 from modseq.server.reply import CommandRefused, Reply, ok
@@ -219,7 +219,7 @@ async def _write_numbers(session: Session, found: _Found, *, has_mod_seq: bool) 
         for piece in grammar.search_pieces(found.numbers, found.mod_seq if has_mod_seq else None):
             session.out.write(piece)
             await session.out.drain_if_full()
-            if len(piece) > SEARCH_SET_IN_LOOP_MAX:
+            if len(piece) > SETS_IN_LOOP_MAX:
                 await asyncio.sleep(0)
 
 
@@ -247,7 +247,7 @@ async def _write_extended(session: Session, command: Command, returns: SearchRet
             mod_seq=mod_seq,
         )
 
-    if returns.everything and len(numbers) > SEARCH_SET_IN_LOOP_MAX:
+    if returns.everything and len(numbers) > SETS_IN_LOOP_MAX:
         session.out.write(await asyncio.to_thread(encode))
     else:
         session.out.write(encode())

@@ -6,6 +6,7 @@ RFC: 6851 section 3
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from modseq.core import operations
@@ -13,7 +14,7 @@ from modseq.core.account import MailboxMeta
 from modseq.core.errors import MailboxNotFound
 from modseq.core.mailbox_operations import checked_name
 from modseq.core.numset import NumSet
-from modseq.limits import APPEND_LITERAL_BYTES_MAX
+from modseq.limits import APPEND_LITERAL_BYTES_MAX, SETS_IN_LOOP_MAX
 from modseq.server.delivery import intake
 from modseq.server.named import named_uids
 from modseq.server.registry import AFTER_LOGIN, WHILE_SELECTED, advertise, command
@@ -82,7 +83,7 @@ async def copy(session: Session, command: Command) -> Reply:
     outcome = await _transfer(session, command, command.args, move=False)
     if not outcome.source_uids:
         return ok("No such message")
-    return ok("Copied", _copy_uid(outcome))
+    return ok("Copied", await _copy_uid(outcome))
 
 
 @command(
@@ -116,7 +117,7 @@ async def move(session: Session, command: Command) -> Reply:
     outcome = await _transfer(session, command, command.args, move=True)
     if not outcome.source_uids:
         return ok("No such message")
-    session.out.write(status_response(None, "OK", "Moved", _copy_uid(outcome)))
+    session.out.write(status_response(None, "OK", "Moved", await _copy_uid(outcome)))
     await session.flush(may_vanish=True)
     return ok("Moved", highest_mod_seq_code(session.view.safe) if session.qresync else b"")
 
@@ -168,5 +169,11 @@ def _try_create() -> CommandRefused:
     return CommandRefused("There is no such mailbox; create it first", b"TRYCREATE")
 
 
-def _copy_uid(outcome: operations.TransferOutcome) -> bytes:
-    return copy_uid_code(outcome.uid_validity, NumSet(outcome.source_uids), NumSet(outcome.target_uids))
+async def _copy_uid(outcome: operations.TransferOutcome) -> bytes:
+    def spell() -> bytes:
+        sources, targets = NumSet(outcome.source_uids), NumSet(outcome.target_uids)
+        return copy_uid_code(outcome.uid_validity, sources, targets)
+
+    if len(outcome.source_uids) > SETS_IN_LOOP_MAX:
+        return await asyncio.to_thread(spell)
+    return spell()

@@ -32,7 +32,6 @@ from modseq.core.operations import Operation
 from modseq.storage.disk import Disk
 from modseq.storage.lanes import Lanes
 from modseq.storage.sqlite.batch import BatchResult, body_octets, run_batch
-from modseq.storage.sqlite.chores import Chores
 from modseq.storage.sqlite.errors import DISK_ERRORS, kind_of
 from modseq.storage.sqlite.files import AccountFiles, Settings
 from modseq.storage.sqlite.gathering import Gathering
@@ -445,7 +444,7 @@ class SqliteAccount:
     async def _prepare_and_commit(self, operation: Operation[Outcome], slices: Iterator[None]) -> Outcome:
         for _ in slices:
             await asyncio.sleep(0)
-        async with rows_ahead(self, operation):
+        async with rows_ahead(self, self._shown.chores, operation):
             return await self._enqueue(operation)
 
     def _enqueue(self, operation: Operation[Outcome]) -> asyncio.Future[Outcome]:
@@ -454,11 +453,6 @@ class SqliteAccount:
         # Sessions that are ready in this turn of the loop join the same batch.
         self._work_is_due()
         return future
-
-    @property
-    def chores(self) -> Chores:
-        """The housekeeping."""
-        return self._shown.chores
 
     def _work_is_due(self) -> None:
         if not (self._writing or self._work_due):

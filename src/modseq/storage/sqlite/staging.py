@@ -22,16 +22,13 @@ from modseq.storage.sqlite.schema import new_number
 class _Account(Protocol):
     """What is needed of an account."""
 
-    @property
-    def chores(self) -> Chores: ...
-
     async def mailbox(self, mailbox_id: int) -> MailboxState: ...
 
     async def write(self, job: Callable[[AccountFiles], Any]) -> Any: ...
 
 
 @asynccontextmanager
-async def rows_ahead(account: _Account, operation: object) -> AsyncIterator[None]:
+async def rows_ahead(account: _Account, chores: Chores, operation: object) -> AsyncIterator[None]:
     """Write the rows of a huge copy ahead; the body commits it, and what is then left over is tidied away.
 
     Nothing depends on it: a copy whose rows could not be written ahead writes them in its commit.
@@ -40,7 +37,6 @@ async def rows_ahead(account: _Account, operation: object) -> AsyncIterator[None
         yield
         return
     token = new_number()
-    chores = account.chores
     chores.begin_staging(token)
     try:
         await _stage(account, operation, token)
