@@ -30,7 +30,8 @@ from modseq.storage.base import Directory
 _log = logging.getLogger(__name__)
 _SEPARATOR = b"\0"
 _PASSWORD_NICENESS = 10
-"""On Linux niceness is a thread's own."""
+"""How much nicer than the server; on Linux niceness is a thread's own."""
+_NICENESS_MAX = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,9 @@ class TooManyAttempts(Exception):
 
 def _yield_to_others() -> None:
     """Let this thread, and those that argon2 starts from it, run when nobody else wants to."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _PASSWORD_NICENESS)
+    thread = threading.get_native_id()
+    niceness = os.getpriority(os.PRIO_PROCESS, thread) + _PASSWORD_NICENESS
+    os.setpriority(os.PRIO_PROCESS, thread, min(niceness, _NICENESS_MAX))
 
 
 class Authenticator:
