@@ -79,8 +79,8 @@ def uids_from(text: str) -> NumSet:
     """Return a set that a person wrote: `7`, `3,5:9`. Raises click.BadParameter."""
     ranges = []
     for part in text.split(","):
-        first, _, last = part.partition(":")
-        ends = (first, last or first)
+        first, colon, last = part.partition(":")
+        ends = (first, last if colon else first)
         if not all(end.isascii() and end.isdigit() and 1 <= int(end) <= UID_MAX for end in ends):
             raise click.BadParameter(f"{text!r} is no set of UIDs such as 7 or 3,5:9")
         ranges.append((int(ends[0]), int(ends[1])))
