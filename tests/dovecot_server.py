@@ -13,6 +13,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -104,7 +105,7 @@ def dovecot(
     place: Path, *, certificate: tuple[Path, Path] | None = None, more: str = ""
 ) -> Iterator[Dovecot]:
     """
-    Run Dovecot below `place`; skips the test where it is not installed and cannot be.
+    Run Dovecot, linked to as `place`/dovecot; skips the test where it is not installed and cannot be.
 
     Args:
         certificate: files of a chain and its key: STARTTLS, and implicit TLS on `tls_port`.
@@ -122,26 +123,22 @@ def dovecot(
             pwd.getpwnam(mail_user)
         except KeyError:
             pytest.skip("Dovecot's users dovenull and mail are not there")
-    # Unix sockets have short names: a place of its own, below the test's, may be too deep.
-    home = place / "dovecot"
-    home.mkdir(parents=True)
-    short = Path(f"/tmp/dovecot-{os.getpid()}-{free_port()}")
-    short.symlink_to(home)
-    for folder in (place, home):
-        folder.chmod(0o755)
+    # Below a folder of its own: Unix sockets have short names, and every run of pytest closes the folder of all
+    # tests to everybody but its owner, also while Dovecot reads mail in it as another user.
+    home = Path(tempfile.mkdtemp(prefix="dovecot-"))
+    home.chmod(0o755)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "dovecot").symlink_to(home)
     mail = home / "mail"
     mail.mkdir()
     if os.geteuid() == 0:
         shutil.chown(mail, mail_user, mail_user)
-        for folder in (place, *place.parents):
-            if folder.stat().st_uid == 0 and str(folder).startswith("/tmp/"):
-                folder.chmod(0o755)
     port, tls_port = free_port(), free_port()
     config = home / "dovecot.conf"
     lines = f"ssl_cert = <{certificate[0]}\nssl_key = <{certificate[1]}" if certificate else ""
     config.write_text(
         _CONFIG.format(
-            place=short,
+            place=home,
             user=user,
             group=user,
             mail_user=mail_user,
@@ -168,7 +165,7 @@ def dovecot(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)
-        short.unlink()
+        shutil.rmtree(home, ignore_errors=True)
 
 
 DOVECOT_PASSWORD = PASSWORD.replace(" ", "_")
