@@ -232,6 +232,10 @@ Longer sets are sent as several commands."""
 LITERAL_MINUS_BYTES_MAX = 4_096
 """The largest literal that LITERAL- lets a client send without waiting (RFC 7888 section 5)."""
 
+PIPELINED_IN_FLIGHT_MAX = 100
+"""Commands of a pipeline that are sent before the first answer is awaited: their octets fit into the socket's
+buffers, so that two sides which only write never wait for each other."""
+
 IDLE_POLL_BY_NOOP_SECONDS = 30
 """How often a server without IDLE is asked what is new: people wait so long, servers bear it."""
 

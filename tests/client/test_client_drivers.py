@@ -223,6 +223,23 @@ def test_a_slow_reader_stops_the_sender(drive):
         client.close()
 
 
+def test_a_server_that_does_not_read_is_noticed(drive, tmp_path):
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(64 * 2**20)
+
+    def script(talk):
+        talk.greet("IMAP4rev1 LITERAL+")
+        time.sleep(1)
+
+    with fake(script) as server:
+        client = drive(server.url, seconds=0.3)
+        with pytest.raises(TimedOut):
+            client.append("INBOX", path)
+        assert not client.is_open
+        client.close()
+
+
 def test_a_stream_that_is_left_with_much_to_come_closes_the_connection(drive):
     def script(talk):
         talk.greet()

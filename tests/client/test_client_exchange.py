@@ -24,6 +24,7 @@ from modseq.client import (
     WrongState,
 )
 from modseq.client import events as events_module
+from modseq.client.effects import Send
 from modseq.client.verbs.access import noop
 from modseq.client.verbs.command import Pending, settle, together
 from modseq.client.verbs.fetch import fetch, fetch_body, fetch_each
@@ -32,6 +33,7 @@ from modseq.client.verbs.search import search
 from modseq.client.verbs.select import expunge
 from modseq.client.verbs.store import store
 from modseq.client.verbs.transfer import append, copy, move
+from modseq.limits import PIPELINED_IN_FLIGHT_MAX
 
 DONE = b"$T OK done\r\n"
 UNASKED = (
@@ -163,6 +165,27 @@ def test_a_pipeline_with_answers_out_of_order():
     pending = [Pending(noop(x)), Pending(noop(x))]
     play(x, together(x, pending), b"m2 OK second\r\n", b"m1 OK first\r\n")
     assert [each.result.text for each in pending] == ["first", "second"]
+
+
+def test_a_long_pipeline_hears_answers_before_it_sends_on():
+    """Two sides that only write would wait for each other once the socket's buffers are full."""
+    x = exchange()
+    pending = [Pending(noop(x)) for _ in range(250)]
+    verb = together(x, pending)
+    sent = answered = 0
+    value = None
+    with pytest.raises(StopIteration):
+        while True:
+            effect = verb.send(value)
+            value = None
+            if isinstance(effect, Send):
+                sent += 1
+                assert sent - answered <= PIPELINED_IN_FLIGHT_MAX
+            else:
+                answered += 1
+                value = b"m%d OK x\r\n" % answered
+    assert all(each.result.text == "x" for each in pending)
+    assert sent == answered == 250
 
 
 def test_a_literal_that_waits_holds_the_pipeline():

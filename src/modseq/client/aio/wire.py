@@ -7,7 +7,7 @@ import ssl
 from collections import deque
 from typing import cast
 
-from modseq.client.errors import ConnectionFailed, ConnectionLost
+from modseq.client.errors import ConnectionFailed, ConnectionLost, TimedOut
 from modseq.client.options import Options
 from modseq.client.surface import keep_alive, tls_context
 from modseq.limits import RECEIVE_AHEAD_BYTES_MAX
@@ -20,7 +20,8 @@ class Interrupted(Exception):
 class Wire(asyncio.Protocol):
     """One socket under asyncio: octets are pulled; while nobody pulls, the socket is not read for long."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._received: deque[bytes] = deque()
         self._received_bytes = 0
         self._is_paused = False
@@ -105,7 +106,10 @@ class Wire(asyncio.Protocol):
             raise ConnectionLost("the connection is closed")
         self._transport.write(data)
         if not self._may_write.is_set():
-            await self._may_write.wait()
+            try:
+                await asyncio.wait_for(self._may_write.wait(), self._seconds)
+            except TimeoutError:
+                raise TimedOut(f"the server read nothing for {self._seconds:g} s") from None
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
         """Go on under TLS; what came in the clear before is forgotten."""
@@ -139,7 +143,7 @@ async def open_wire(options: Options) -> Wire:
     try:
         _, wire = await asyncio.wait_for(
             loop.create_connection(
-                Wire,
+                lambda: Wire(options.seconds),
                 options.host,
                 options.port,
                 ssl=context,

@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 
-from modseq.client.errors import ConnectionFailed, ConnectionLost
+from modseq.client.errors import ConnectionFailed, ConnectionLost, TimedOut
 from modseq.client.options import Options
 from modseq.client.surface import keep_alive, tls_context
 from modseq.limits import RECEIVE_BYTES
@@ -40,6 +40,8 @@ class Wire:
         try:
             self._socket.settimeout(self._seconds)
             self._socket.sendall(data)
+        except TimeoutError:
+            raise TimedOut(f"the server read nothing for {self._seconds:g} s") from None
         except (OSError, ValueError) as error:
             raise ConnectionLost(f"the connection broke: {error}") from error
 

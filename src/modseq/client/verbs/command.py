@@ -22,7 +22,7 @@ from modseq.client.errors import (
 from modseq.client.exchange import BodySink, Collector, Exchange, Running
 from modseq.client.results import Completed, Flags, Uids
 from modseq.core.numset import NumSet
-from modseq.limits import STREAM_DRAIN_BYTES_MAX, UID_SET_BYTES_MAX
+from modseq.limits import PIPELINED_IN_FLIGHT_MAX, STREAM_DRAIN_BYTES_MAX, UID_SET_BYTES_MAX
 from modseq.wire.abnf import NUMBER_MAX, ParseError, Parser
 from modseq.wire.command_writer import FileLiteral, raw_name
 from modseq.wire.encode import split_set
@@ -204,7 +204,7 @@ def together(x: Exchange, pending: Sequence[Pending[Any]]) -> Verb[None]:
         for each in pending:
             yield from _advance(each, None, waiting)
             # A literal that must be waited for keeps the next command from being sent.
-            while any(not running.is_sent and not running.is_over for running in x.running):
+            while len(waiting) >= PIPELINED_IN_FLIGHT_MAX or _is_half_sent(x):
                 yield from _receive_for_all(x, waiting)
         while waiting:
             yield from _receive_for_all(x, waiting)
@@ -215,6 +215,10 @@ def together(x: Exchange, pending: Sequence[Pending[Any]]) -> Verb[None]:
                 each.is_done = True
                 each.error = error if isinstance(error, ClientError) else ConnectionLost("interrupted")
         raise
+
+
+def _is_half_sent(x: Exchange) -> bool:
+    return any(not running.is_sent and not running.is_over for running in x.running)
 
 
 def _advance(each: Pending[Any], octets: bytes | None, waiting: list[Pending[Any]]) -> Verb[None]:

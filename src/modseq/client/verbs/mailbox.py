@@ -29,8 +29,6 @@ from modseq.wire.values import (
 )
 
 STATUS_DEFAULT = ("MESSAGES", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "HIGHESTMODSEQ")
-_PIPELINED_MAX = 50
-"""STATUS commands on their way at once, where the server lacks LIST-STATUS: their answers fit any socket buffer."""
 
 
 class ListCollector:
@@ -110,24 +108,20 @@ def list_mailboxes(
 
 def _with_status(x: Exchange, boxes: list[ListData], items: tuple[str, ...]) -> Verb[list[ListData]]:
     """Ask for the counters of each mailbox, many at once; one that refuses has none."""
-    found: list[ListData] = []
-    for first in range(0, len(boxes), _PIPELINED_MAX):
-        some = boxes[first : first + _PIPELINED_MAX]
-        pending = {
-            box.raw_name: Pending(status(x, box.raw_name, items))
-            for box in some
-            if not box.has("\\Noselect") and not box.has("\\NonExistent")
-        }
-        yield from together(x, list(pending.values()))
-        for box in some:
-            asked = pending.get(box.raw_name)
-            told: StatusData | None = None
-            if (asked is not None and asked.error is None) or (
-                asked is not None and not isinstance(asked.error, CommandFailed)
-            ):
-                told = asked.result
-            found.append(replace(box, status=told))
-    return found
+    pending = {
+        box.raw_name: Pending(status(x, box.raw_name, items))
+        for box in boxes
+        if not box.has("\\Noselect") and not box.has("\\NonExistent")
+    }
+    yield from together(x, list(pending.values()))
+    return [replace(box, status=_counted(pending.get(box.raw_name))) for box in boxes]
+
+
+def _counted(asked: Pending[StatusData] | None) -> StatusData | None:
+    """Return the counters of a mailbox; None for one that has none or refuses."""
+    if asked is None or isinstance(asked.error, CommandFailed):
+        return None
+    return asked.result
 
 
 def _offered(x: Exchange, status: Iterable[str]) -> tuple[str, ...]:
