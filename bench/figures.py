@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-USER, PASSWORD = "bench", "bench"  # noqa: S105 -- on the loopback, for a minute
+USER, PASSWORD = "bench", "bench"
 Row = tuple[str, str, list[float]]
 PACE_SECONDS = 0.005
 
@@ -301,7 +301,11 @@ async def huge(worker: Client, noop: Client, store: Client, options: argparse.Na
         ("STORE 1:* +FLAGS", [b"SELECT big"], b"STORE 1:* +FLAGS.SILENT (\\Answered)"),
         ("COPY 1:*", [], b"COPY 1:* moved"),
         ("MOVE 1:*", [b"SELECT moved"], b"MOVE 1:* big"),
-        ("EXPUNGE of half", [b"SELECT big", b"STORE 1:%d +FLAGS.SILENT (\\Deleted)" % options.large], b"EXPUNGE"),
+        (
+            "EXPUNGE of half",
+            [b"SELECT big", b"STORE 1:%d +FLAGS.SILENT (\\Deleted)" % options.large],
+            b"EXPUNGE",
+        ),
     ]
     for name, before, command in steps:
         for each in before:
@@ -473,7 +477,9 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=1_000_000)
     parser.add_argument("--data", default=None, help="folder on the disk to measure")
     parser.add_argument("--connect", default=None, metavar="HOST:PORT")
-    parser.add_argument("--only", nargs="*", default=[], help="select fetch store append notify memory noop huge")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="select fetch store append notify memory noop huge"
+    )
     rows = asyncio.run(run(parser.parse_args()))
     print(f"{platform.machine()}, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}")
     for name, unit, values in rows:
