@@ -1,0 +1,1 @@
+"""A mailbox as a queue for many workers, on any IMAP server with CONDSTORE."""
