@@ -73,7 +73,8 @@ class PerItem:
                     (self.flags[uid].add if store.mode == "+" else self.flags[uid].discard)(name)
         there = [uid for uid in store.uids if uid in self.flags]
         return Stored(
-            {uid: self.number(uid) for uid in there if uid in passed}, [uid for uid in there if uid not in passed]
+            {uid: self.number(uid) for uid in there if uid in passed},
+            [uid for uid in there if uid not in passed],
         )
 
     def number(self, uid: int) -> int:
@@ -141,7 +142,9 @@ class World:
         self.server = server
         self.choices = choices
         self.now = 100.0
-        self.terms = Terms(LEASE_SPAN, exact=server.exact if exact is None else exact, zero=zero, now=lambda: self.now)
+        self.terms = Terms(
+            LEASE_SPAN, exact=server.exact if exact is None else exact, zero=zero, now=lambda: self.now
+        )
         self.noise = noise
         self.open_max = len(server.flags)
         self.lines: list[Line] = []
@@ -304,7 +307,9 @@ class World:
     def _activity(self, worker: Worker) -> Steps[None]:
         """Choose what a worker does: the choices are drawn here, before anything is sent."""
         book = worker.me.book
-        for uid in [uid for uid, hold in book.items() if hold.is_won and not hold.is_sure(self.now) and self.pick(2)]:
+        for uid in [
+            uid for uid, hold in book.items() if hold.is_won and not hold.is_sure(self.now) and self.pick(2)
+        ]:
             worker.abandoned.add(uid)
         won = [hold for hold in book.values() if hold.is_won]
         choice = self.pick(8)

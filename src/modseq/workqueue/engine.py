@@ -49,6 +49,7 @@ from modseq.workqueue.finding import Finder
 from modseq.workqueue.layout import ON_A_CLAIM, Phase, draw_owner
 from modseq.workqueue.lease import Fate, Hold, Terms
 from modseq.workqueue.performing import carry_out
+from modseq.workqueue.requests import Seen
 from modseq.workqueue.settings import DELETE, Settings
 
 logger = logging.getLogger("modseq.workqueue")
@@ -121,9 +122,9 @@ class Engine:
         self.changed = asyncio.Condition()
         self.failure: BaseException | None = None
         self.is_stopping = False
-        self.is_closing = False
         self.on_lost: Callable[[int], None] = _nothing
         self._wake = asyncio.Event()
+        self._closing = asyncio.Event()
         self._wishes: list[Wish] = []
         self._ended: list[tuple[Hold, bool]] = []
         self._ended_since = 0.0
@@ -171,6 +172,16 @@ class Engine:
     def note_failure(self, uid: int, reason: str) -> None:
         """Log why a message is given up."""
         logger.warning("message %s is given up: %s", uid, reason or "no reason given")
+
+    @property
+    def is_closing(self) -> bool:
+        """True once it is to end as soon as nothing is held."""
+        return self._closing.is_set()
+
+    def close(self) -> None:
+        """End as soon as nothing is held."""
+        self._closing.set()
+        self.wake()
 
     @property
     def is_exact(self) -> bool | None:
@@ -226,9 +237,9 @@ class Engine:
 
     async def _pause(self, seconds: float) -> None:
         """Wait before connecting again; not long when about to close."""
-        until = clock.monotonic_seconds() + seconds
-        while (left := until - clock.monotonic_seconds()) > 0 and not (self.is_closing and left > 1):
-            await asyncio.sleep(min(left, 0.5))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), seconds)
+            await asyncio.sleep(min(seconds, 1))
 
     async def _open(self, client: imap.Client) -> None:
         """Open the queue, and find out what became of what was under way on an earlier connection."""
@@ -332,7 +343,13 @@ class Engine:
             self._wishes = [wish for wish in left if not wish.answer.done()] + self._wishes
 
     async def _change(
-        self, client: imap.Client, kind: Kind, group: Sequence[Wish], delay_seconds: float, *, is_unstarted: bool
+        self,
+        client: imap.Client,
+        kind: Kind,
+        group: Sequence[Wish],
+        delay_seconds: float,
+        *,
+        is_unstarted: bool,
     ) -> None:
         holds = [wish.hold for wish in group]
         terms = self._terms
@@ -488,9 +505,7 @@ class Engine:
             self._finder.learned(found.free, {hold.uid for hold in won}, self.tally.claims.refused - before)
             await self._take_in(client, won)
 
-    async def _deal_with_silent(
-        self, client: imap.Client, uid: int, seen: claiming.Seen, seen_at: float
-    ) -> None:
+    async def _deal_with_silent(self, client: imap.Client, uid: int, seen: Seen, seen_at: float) -> None:
         """Go on with a message that has shown the same for as long as it asks for."""
         phase = seen.standing.phase
         if phase is Phase.OFFERED:

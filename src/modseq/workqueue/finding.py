@@ -104,9 +104,7 @@ class Finder:
             self._fresh.rotate(-clock.random_below(len(self._fresh) or 1))
         self.look_soon()
 
-    async def find(
-        self, client: imap.Client, wanted: int, held: Mapping[int, object], terms: Terms
-    ) -> Finds:
+    async def find(self, client: imap.Client, wanted: int, held: Mapping[int, object], terms: Terms) -> Finds:
         """Return up to so many messages to claim, and all whose holders are silent."""
         finds = Finds()
         now = clock.monotonic_seconds()
@@ -124,7 +122,7 @@ class Finder:
             else:
                 finds.due[uid] = seen, seen_at
                 self._watch.forget(uid)
-        tried = []
+        tried: list[int] = []
         for source in (self._flagged, self._tried, self._fresh):
             while source and len(finds.free) + len(tried) < wanted:
                 uid = source.popleft()
@@ -154,7 +152,11 @@ class Finder:
 
     async def _look(self, client: imap.Client, held: Mapping[int, object]) -> None:
         """Look at what is claimed by others, or was and is not cleared."""
-        ended = "" if self._settings.done_target or self._settings.dead else f"UNKEYWORD {DONE} UNKEYWORD {FAILED}"
+        ended = (
+            ""
+            if self._settings.done_target or self._settings.dead
+            else f"UNKEYWORD {DONE} UNKEYWORD {FAILED}"
+        )
         found = await client.search(f"KEYWORD {CLAIMED} UNDELETED {ended}".strip())
         uids = [uid for uid in found.uids if uid not in held]
         asked_at = clock.monotonic_seconds()

@@ -33,28 +33,22 @@ async def carry_out(client: imap.Client, steps: Steps[T]) -> T:
 
 
 async def _answers(client: imap.Client, requests: Sequence[Request]) -> list[Answer]:
-    if len(requests) == 1:
-        (request,) = requests
-        if isinstance(request, Look):
-            return [_looked(await client.fetch(NumSet(request.uids), LOOKED_AT))]
-        return [_stored(await client.store(NumSet(request.uids), **_arguments(request)))]
     async with client.pipeline() as batch:
-        pending = [
-            batch.fetch(NumSet(request.uids), LOOKED_AT)
-            if isinstance(request, Look)
-            else batch.store(NumSet(request.uids), **_arguments(request))
-            for request in requests
+        looks = [batch.fetch(NumSet(each.uids), LOOKED_AT) for each in requests if isinstance(each, Look)]
+        changes = [
+            batch.store(
+                NumSet(each.uids),
+                add=each.flags if each.mode == "+" else None,
+                remove=each.flags if each.mode == "-" else None,
+                unchanged_since=each.unchanged_since,
+                silent=True,
+            )
+            for each in requests
+            if isinstance(each, Store)
         ]
-    results = [each.result for each in pending]
-    return [_looked(each) if isinstance(each, Fetched) else _stored(each) for each in results]
-
-
-def _arguments(request: Store) -> dict[str, object]:
-    return {
-        "add" if request.mode == "+" else "remove": request.flags,
-        "unchanged_since": request.unchanged_since,
-        "silent": True,
-    }
+    # No step of the protocol sends both together: a look would tell what was before a change.
+    assert not (looks and changes)
+    return [_looked(each.result) for each in looks] or [_stored(each.result) for each in changes]
 
 
 def _stored(result: StoreResult) -> Stored:

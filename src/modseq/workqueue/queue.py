@@ -235,8 +235,7 @@ class Queue:
             job = self._jobs.get(uid)
             if job is None or job.close():
                 engine.let_go(uid)
-        engine.is_closing = True
-        engine.wake()
+        engine.close()
         await self._task
 
     async def __aenter__(self) -> Self:
