@@ -61,6 +61,7 @@ async def main(told):
     queue = Queue(told["url"], password=told["password"], seconds=told["seconds"], **told["queue"])
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, lambda: asyncio.ensure_future(queue.stop()))
+    notes.write("ready", 0)
     async with queue:
         await asyncio.gather(
             *(

@@ -152,12 +152,7 @@ class Finder:
 
     async def _look(self, client: imap.Client, held: Mapping[int, object]) -> None:
         """Look at what is claimed by others, or was and is not cleared."""
-        ended = (
-            ""
-            if self._settings.done_target or self._settings.dead
-            else f"UNKEYWORD {DONE} UNKEYWORD {FAILED}"
-        )
-        found = await client.search(f"KEYWORD {CLAIMED} UNDELETED {ended}".strip())
+        found = await client.search(f"KEYWORD {CLAIMED} UNDELETED")
         uids = [uid for uid in found.uids if uid not in held]
         asked_at = clock.monotonic_seconds()
         seen = await carry_out(client, look(uids))
