@@ -5,6 +5,7 @@ A crew of worker processes on one queue, what befalls them, and the proof that e
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import random
 import signal
@@ -16,6 +17,7 @@ import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from wire_client import Client
 from workqueue.cutting import CuttingProxy
@@ -45,7 +47,7 @@ class Talk:
         self._file.readline()
         self.run(f'LOGIN {account.user} "{account.password}"')
 
-    def __enter__(self) -> Talk:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -76,7 +78,10 @@ class Talk:
             numbers = range(start, min(start + 50, count))
             octets = b""
             for number in numbers:
-                body = b"From: a@example.org\r\nSubject: task %d\r\nX-Task: %d\r\n\r\nDo it.\r\n" % (number, number)
+                body = b"From: a@example.org\r\nSubject: task %d\r\nX-Task: %d\r\n\r\nDo it.\r\n" % (
+                    number,
+                    number,
+                )
                 octets += b"f%d APPEND %b {%d+}\r\n%b\r\n" % (number, mailbox.encode(), len(body), body)
             self._socket.sendall(octets)
             for number in numbers:
@@ -150,7 +155,9 @@ class Crew:
         host, port = self.proxy.address if self.proxy is not None else self.account.address
         told = self._told | {"url": f"imap+insecure://{self.account.user}@{host}:{port}/INBOX"}
         with self._errors.open("ab") as errors:
-            process = subprocess.Popen([sys.executable, str(WORKER), json.dumps(told)], stderr=errors, stdout=errors)
+            process = subprocess.Popen(
+                [sys.executable, str(WORKER), json.dumps(told)], stderr=errors, stdout=errors
+            )
         self._processes.append(process)
 
     def kill_one(self) -> None:
@@ -194,7 +201,13 @@ class Crew:
             moment, pid, what, uid = line.split()
             if what.startswith("tally:"):
                 self.outcome.counts += Counter(
-                    dict(zip(("asked", "won", "refused", "doubled", "reconnects"), map(int, what[6:].split(",")), strict=True))
+                    dict(
+                        zip(
+                            ("asked", "won", "refused", "doubled", "reconnects"),
+                            map(int, what[6:].split(",")),
+                            strict=True,
+                        )
+                    )
                 )
             elif what == "ready":
                 continue
@@ -212,7 +225,7 @@ class Crew:
         assert len(spans) == count, f"{count - len(spans)} messages were never begun"
         for uid, each in spans.items():
             each.sort()
-            for (_, end, first), (start, _, second) in zip(each, each[1:], strict=False):
+            for (_, end, first), (start, _, second) in itertools.pairwise(each):
                 assert start >= end, f"UID {uid} was with {first} until {end}, and with {second} from {start}"
         return self.outcome
 

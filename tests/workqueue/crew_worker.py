@@ -1,6 +1,7 @@
 """One worker process of a crew: takes messages, notes what it does and when, and works as long as it is told."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -49,10 +50,8 @@ async def work(queue, notes, picks, seconds_max, slow_part, slow_seconds):
 
 
 async def _quietly(wish):
-    try:
+    with contextlib.suppress(LeaseLost):
         await wish
-    except LeaseLost:
-        pass
 
 
 async def main(told):

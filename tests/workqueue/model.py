@@ -17,6 +17,7 @@ time: every message is done, and none was lost.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -270,10 +271,8 @@ class World:
         for hold in worker.me.book.values():
             hold.is_known = False
         if steps is not None:
-            try:
+            with contextlib.suppress(Broken, StopIteration):
                 steps.throw(Broken())  # type: ignore[attr-defined]
-            except (Broken, StopIteration):
-                pass
         worker.resume_at = self.now + (0 if self.terms.exact else SETTLE_SECONDS)
         worker.steps = self._settle(worker)
 

@@ -21,6 +21,7 @@ _SUB_COMMANDS = {
     "mirror": ("modseq.cli.mirror.group", "Keep an offline copy of an IMAP account, and edit it offline."),
     "check": ("modseq.cli.check", "Check any IMAP server against RFC 7162, with races and lost history."),
     "bench": ("modseq.cli.bench", "Measure this server, and others beside it."),
+    "work": ("modseq.cli.work.group", "Run a command for each message of a mailbox that workers share."),
     "admin": ("modseq.cli.admin", "Check, compact and measure the store."),
 }
 """Each sub-command: the module whose `command` it is, and its summary in the list of all."""

@@ -109,6 +109,7 @@ class Engine:
         ready: messages claimed and not yet handed out.
         demand: how many messages are wanted now.
         uid_validity: of the mailbox, 0 before it was opened.
+        is_idle: nothing is free, held by us, or waiting for its delay.
         on_lost: called with the UID of a message that was handed out and is held no longer.
 
     """
@@ -122,6 +123,7 @@ class Engine:
         self.changed = asyncio.Condition()
         self.failure: BaseException | None = None
         self.is_stopping = False
+        self.is_idle = False
         self.on_lost: Callable[[int], None] = _nothing
         self._wake = asyncio.Event()
         self._closing = asyncio.Event()
@@ -194,12 +196,13 @@ class Engine:
         listener = asyncio.create_task(self._listen())
         try:
             await self._stay_connected()
+        except asyncio.CancelledError:
+            # The event loop ends. What is held should not have to wait for its lease.
+            await self._leave()
         except Exception as error:  # noqa: BLE001 -- every waiting worker must learn of it
             self.failure = error
         finally:
-            for task in (keeper, listener):
-                task.cancel()
-            await asyncio.gather(keeper, listener, return_exceptions=True)
+            await _end_tasks({keeper, listener})
             failure = self.failure or QueueError("the queue is closed")
             for wish in self._wishes:
                 if not wish.answer.done():
@@ -207,6 +210,17 @@ class Engine:
             self._wishes.clear()
             async with self.changed:
                 self.changed.notify_all()
+
+    async def _leave(self) -> None:
+        """Give everything back on a new connection, if that is done soon."""
+        self.is_stopping = True
+        self._closing.set()
+        for hold in self._book.values():
+            hold.is_known = False
+        for uid in self.handed_out:
+            self.let_go(uid)
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._stay_connected(), STOP_SECONDS_WITHOUT_SERVER)
 
     # --- the connection ---
 
@@ -223,7 +237,11 @@ class Engine:
             except (*_BROKEN, CommandRefused) as error:
                 if isinstance(error, CommandRefused) and not _is_passing(error):
                     raise
-                logger.info("the connection broke: %s", error)
+                logger.log(
+                    logging.WARNING if pause == RECONNECT_SECONDS_MIN else logging.INFO,
+                    "no connection: %s; trying again",
+                    error,
+                )
                 self.tally.reconnects += 1
                 for hold in self._book.values():
                     hold.is_known = False
@@ -497,13 +515,18 @@ class Engine:
         if wanted <= 0:
             return
         found = await self._finder.find(client, wanted, self._book, self._terms)
+        self.is_idle = not (found.free or found.due) and self._is_empty() and self._finder.is_empty()
+        if self.is_idle:
+            async with self.changed:
+                self.changed.notify_all()
         for uid, (seen, seen_at) in found.due.items():
             await self._deal_with_silent(client, uid, seen, seen_at)
         if found.free:
             before = self.tally.claims.refused
             won = await carry_out(client, claiming.claim(found.free, self._me))
             self._finder.learned(found.free, {hold.uid for hold in won}, self.tally.claims.refused - before)
-            await self._take_in(client, won)
+            places = {uid: place for place, uid in enumerate(found.free)}
+            await self._take_in(client, sorted(won, key=lambda hold: places[hold.uid]))
 
     async def _deal_with_silent(self, client: imap.Client, uid: int, seen: Seen, seen_at: float) -> None:
         """Go on with a message that has shown the same for as long as it asks for."""
@@ -593,6 +616,14 @@ def _is_passing(error: CommandRefused) -> bool:
 async def _make_mailbox(client: imap.Client, name: str) -> None:
     if not await client.list(name):
         await client.create(name)
+
+
+async def _end_tasks(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they end: one that was just about to go on may miss the first time (Python 3.11)."""
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=0.2)
 
 
 def _nothing(_uid: int) -> None:

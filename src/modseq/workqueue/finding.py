@@ -87,6 +87,13 @@ class Finder:
             return now
         return min(self._search_at, self._look_at)
 
+    def is_empty(self) -> bool:
+        """Return whether nothing was found that is free, or will be when its delay is over."""
+        waiting = (each.standing.phase for each in self._watch.holders().values())
+        return not (self._flagged or self._fresh or self._tried) and not any(
+            phase in (*CLAIMABLE, Phase.OFFERED) for phase in waiting
+        )
+
     def handed_out(self) -> None:
         """Take note that a message went to a worker, which tells how fast they are needed."""
         self._handed_out_at.append(clock.monotonic_seconds())
@@ -134,7 +141,11 @@ class Finder:
                     finds.free[uid] = None
         if tried:
             seen_now = await carry_out(client, look(tried))
-            finds.free |= {uid: each for uid, each in seen_now.items() if each.standing.phase is Phase.FREE}
+            finds.free |= {
+                uid: seen_now[uid]
+                for uid in tried
+                if uid in seen_now and seen_now[uid].standing.phase is Phase.FREE
+            }
         return finds
 
     async def _search(self, client: imap.Client) -> None:

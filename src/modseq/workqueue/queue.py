@@ -9,7 +9,6 @@ A mailbox as a queue, for Python programs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Self
 from weakref import WeakValueDictionary
@@ -127,8 +126,12 @@ class Queue:
     """
     A mailbox as a queue: iterate over it, as many tasks at a time as you like.
 
+    Use it as `async with Queue(...) as queue`, and what is still held in the end is given back at once. Without, that
+    happens when the event loop ends.
+
     Args:
         url: `imaps://user@host/MAILBOX`; see modseq.client.connect. INBOX where it names no mailbox.
+        mailbox: the queue, where the address does not name it.
         lease: seconds after which others may take the messages of a worker that is silent. It is renewed as long as
             the queue runs; workers with different leases respect each other's.
         retries: attempts after the first; then a message is given up.
@@ -145,6 +148,7 @@ class Queue:
         self,
         url: str,
         *,
+        mailbox: str | None = None,
         lease: float = 300.0,
         retries: int = 3,
         dead: str | None = None,
@@ -156,7 +160,7 @@ class Queue:
     ) -> None:
         self.settings = Settings(
             url,
-            parse_url(url).mailbox or "INBOX",
+            mailbox or parse_url(url).mailbox or "INBOX",
             lease,
             retries,
             dead,
@@ -211,12 +215,22 @@ class Queue:
         finally:
             engine.demand -= 1
 
-    async def __aiter__(self) -> AsyncIterator[Job]:
-        try:
-            while (job := await self.next()) is not None:
-                yield job
-        finally:
-            await self.aclose()
+    def __aiter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __anext__(self) -> Job:
+        job = await self.next()
+        if job is None:
+            raise StopAsyncIteration
+        return job
+
+    async def idle(self) -> None:
+        """Return once there was nothing to do: nothing free, nothing held by us, nothing waiting for a delay."""
+        self.start()
+        engine = self._engine
+        async with engine.changed:
+            await engine.changed.wait_for(lambda: engine.is_idle or engine.failure is not None)
 
     async def stop(self) -> None:
         """Take no more messages; those that are being worked on may be finished. What is ready is given back."""

@@ -1,0 +1,73 @@
+"""
+Worker processes are killed, connections cut, and the server killed: every message is done, by one worker at a time.
+
+MODSEQ_WORK_MESSAGES sets how many messages (10000 for the full proof, which takes some minutes).
+"""
+
+import os
+import random
+
+import pytest
+
+from dovecot_server import DOVECOT_PASSWORD, dovecot
+from wire_client import PASSWORD, USER
+from wire_server import Running
+from workqueue.crew import Account, Crew, run_crew
+
+MESSAGES = int(os.environ.get("MODSEQ_WORK_MESSAGES", "0"))
+FULL = MESSAGES > 0
+SECONDS_MAX = 100 + MESSAGES / 3
+WORKERS = 8 if FULL else 4
+
+
+def cuts(seed):
+    """Cut some time after login, while commands are sent, while answers come, or with answers nobody hears."""
+    picks = random.Random(seed)
+    return lambda: (
+        picks.choice(["command", "reply", "unheard"]),
+        picks.randint(300, 30_000 if FULL else 6_000),
+    )
+
+
+def prove(place, account, *, count, noise, restart=None):
+    with account.talk() as talk:
+        talk.fill(count)
+    crew = Crew(place, account, workers=WORKERS, slow_part=0.002, slow_seconds=4)
+    every = 2.0 if FULL else 1.2
+    outcome = run_crew(
+        crew,
+        count,
+        kill_every=every,
+        cut=cuts(5),
+        noise=noise,
+        restart=restart,
+        restart_every=8 if FULL else 4,
+        seconds_max=SECONDS_MAX,
+    )
+    print(outcome)
+    assert outcome.kills
+    assert outcome.cuts
+
+
+@pytest.mark.timeout(SECONDS_MAX + 60)
+@pytest.mark.parametrize("noise", [False, True] if FULL else [True])
+def test_on_modseq_whose_server_is_killed_too(tmp_path, noise):
+    with Running(tmp_path) as server:
+
+        def restart():
+            server.kill()
+            server.start()
+            return server.address
+
+        account = Account(server.address, USER, PASSWORD)
+        prove(tmp_path, account, count=MESSAGES or 120, noise=noise, restart=restart)
+        assert server.stop() == 0
+        server.admin("check")
+
+
+@pytest.mark.timeout(SECONDS_MAX + 60)
+@pytest.mark.parametrize("noise", [False, True] if FULL else [True])
+def test_on_dovecot(tmp_path, noise):
+    with dovecot(tmp_path) as server:
+        account = Account((server.host, server.port), "ann", DOVECOT_PASSWORD)
+        prove(tmp_path, account, count=MESSAGES or 120, noise=noise)
