@@ -5,6 +5,7 @@ import pytest
 from core.bed import Bed, uids
 from modseq.core.numset import NumSet
 from modseq.core.operations import ClaimRecent, Purge
+from modseq.core.uidindex import BLOCK_UIDS, UidIndex
 from modseq.core.view import Existed, Fetched, KeywordsLearned, SessionView, Vanished
 
 
@@ -152,3 +153,12 @@ def test_a_reply_that_tells_an_expunge_says_where_the_client_then_is(bed):
     advance(bed, view)
     assert view.highest_mod_seq_due() == vanished_at
     assert view.highest_mod_seq_due() is None
+
+
+def test_the_numbers_of_many_expunges_are_those_at_the_moment_of_each():
+    counted = list(range(1, 20_000, 2))
+    gone = NumSet(counted[::2])
+    told = list(Vanished(gone, UidIndex.of(counted)).seq_nums())
+    assert len(told) == len(gone) > BLOCK_UIDS
+    for uid, seq_num in zip(gone, told, strict=True):
+        assert counted.pop(seq_num - 1) == uid

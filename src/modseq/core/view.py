@@ -22,7 +22,7 @@ from modseq.core.change import ChangeSet
 from modseq.core.mailbox import MailboxState
 from modseq.core.modseq import AnnouncedModSeq, SafeModSeq
 from modseq.core.numset import NumSet
-from modseq.core.uidindex import UidIndex
+from modseq.core.uidindex import BLOCK_UIDS, UidIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,12 @@ class Vanished:
 
         RFC: 3501 section 7.4.1
         """
-        for already_gone, seq_num in enumerate(self.before.seqs_of(self.uids.to_array())):
-            yield seq_num - already_gone
+        uids = self.uids.to_array()
+        # Some at a time: whoever writes them may want to pause, and a million take half a second to look up.
+        for start in range(0, len(uids), BLOCK_UIDS):
+            part = self.before.seqs_of(uids[start : start + BLOCK_UIDS])
+            for already_gone, seq_num in enumerate(part, start):
+                yield seq_num - already_gone
 
 
 @dataclass(frozen=True, slots=True)
