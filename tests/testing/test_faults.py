@@ -114,6 +114,8 @@ def test_forgotten_history_shows_as_a_complete_answer(stored_server, talk_to):
     resumed(talk_to(server), server, after_first, "* VANISHED (EARLIER) 2")
     server.faults.forget_history()
     resumed(talk_to(server), server, after_first, "* VANISHED (EARLIER) 1:2")
+    server.faults.heal()
+    resumed(talk_to(server), server, after_first, "* VANISHED (EARLIER) 1:2")
 
 
 # --- connections ----------------------------------------------------------------------------------
@@ -131,6 +133,22 @@ def test_drop_after_so_many_octets(imap_server, octets):
     imap_server.faults.drop_after(octets)
     assert len(drained(imap_server.connect())) == octets
     assert imap_server.imaplib().noop()[0] == "OK", "one connection was cut, the next is whole"
+
+
+def test_drop_at_the_end_of_a_response(imap_server):
+    greeting = imap_server.connect().recv(4096)
+    imap_server.faults.drop_after(len(greeting))
+    assert drained(imap_server.connect()) == greeting, "nothing more is waited for"
+
+
+def test_octets_are_counted_over_several_responses(imap_server):
+    greeting = imap_server.connect().recv(4096)
+    imap_server.faults.drop_after(len(greeting) + 20, each=True)
+    for _ in range(2):
+        connected = imap_server.connect()
+        assert connected.recv(4096) == greeting
+        connected.sendall(b"a NOOP\r\nb NOOP\r\n")
+        assert drained(connected) == b"a OK Nothing done\r\nb"
 
 
 def test_drop_each_after_so_many_octets(imap_server):
@@ -482,10 +500,10 @@ def test_what_looks_like_a_response_inside_a_literal_is_left_alone(imap_server, 
     from modseq.testing import Quirk
 
     imap_server.faults.behave_like(Quirk.NO_ENABLED_REPLY)
-    imap_server.deliver(b"Subject: x\r\n\r\n* ENABLED QRESYNC\r\n")
+    imap_server.deliver(b"Subject: x\r\n\r\n* ENABLED QRESYNC\r\n* ENABLED QRESYNC\r\n")
     client = imap_server.imaplib()
     client.select()
-    assert client.fetch("1", "(BODY.PEEK[TEXT])")[1][0][1] == b"* ENABLED QRESYNC\r\n"
+    assert client.fetch("1", "(BODY.PEEK[TEXT])")[1][0][1] == b"* ENABLED QRESYNC\r\n" * 2
 
 
 def test_a_socket_of_the_test_is_closed_with_the_server():

@@ -70,8 +70,12 @@ def test_options_for_a_module_and_the_marker_before_them(pytester):
         @pytest.mark.imap_server(password="test")
         def test_closest_marker(imap_server):
             assert (imap_server.user, imap_server.password) == ("dora", "test")
+
+        @pytest.mark.imap_server(user="emil")
+        def test_markers_add_up(imap_server):
+            assert (imap_server.user, imap_server.password) == ("emil", "module")
     """)
-    pytester.runpytest_inprocess("--strict-markers").assert_outcomes(passed=2)
+    pytester.runpytest_inprocess("--strict-markers").assert_outcomes(passed=3)
 
 
 FAILING = """

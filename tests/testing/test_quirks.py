@@ -189,6 +189,20 @@ def test_a_later_claim_is_refused_by_that_server_too(stored_server, talk_to):
     """)
 
 
+def test_what_that_server_refuses_it_leaves_alone(stored_server, talk_to):
+    stored_server.deliver_many(2)
+    stored_server.store(1, "+", "$Claimed")
+    stored_server.faults.behave_like(Quirk.TWO_CLAIMS_WIN)
+    talk_to(stored_server).run("""
+        C: a SELECT INBOX
+        S: a OK
+        C: b UID STORE 1:2 (UNCHANGEDSINCE 0) +FLAGS ($Claimed $Mine)
+        S: b OK [MODIFIED 1]
+    """)
+    assert stored_server.look().message(1).flags == {"$Claimed"}
+    assert stored_server.look().message(2).flags == {"$Claimed", "$Mine"}
+
+
 def test_healing_makes_it_right_again(imap_server, talk_to):
     imap_server.faults.behave_like(*Quirk)
     imap_server.faults.heal()
