@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from check.tamper import Honest, Tampering
-from modseq.cli.check import command
+from modseq.check.runner import Runner
+from modseq.cli.check import _target, command
 
 
 def run(*words, password="secret", input_text=None):
@@ -84,6 +85,12 @@ def test_sections_below_and_other_rfcs(where):
     assert "rfc3501/6.3/" not in listed
 
 
+def test_the_cases_are_listed_without_a_server():
+    done = CliRunner().invoke(command, ["--list", "--section", "3.2.11"])
+    assert done.exit_code == 0
+    assert len(done.output.splitlines()) == 12
+
+
 def test_races_alone(where):
     done = run(
         where, "--user", "alice", "--password-stdin", "--section", "race", "--workers", "3", "--rounds", "1",
@@ -100,6 +107,9 @@ def test_races_alone(where):
         (["127.0.0.1:no"], "'no' is no port"),
         (["127.0.0.1:99999"], "'99999' is no port"),
         (["127.0.0.1:143", "--section", "9.9"], "no cases for section 9.9"),
+        (["127.0.0.1:143", "--section", "3.1.3", "--section", "9.9"], "no cases for section 9.9"),
+        (["127.0.0.1:143", "--json", "/nowhere/at/all.json"], "cannot be written"),
+        ([], "a server and --user are needed"),
         (["127.0.0.1:143", "--workers", "1"], "not in the range"),
     ],
 )
@@ -120,6 +130,43 @@ def test_without_a_terminal_the_password_comes_from_standard_input(where):
     done = run(where, "--user", "alice", input_text="")
     assert done.exit_code == 2
     assert "--password-stdin" in done.output + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "security", "address"),
+    [
+        ("mail.example.org", "none", ("mail.example.org", 143)),
+        ("mail.example.org", "tls", ("mail.example.org", 993)),
+        ("mail.example.org:1143", "tls", ("mail.example.org", 1143)),
+        ("[::1]", "starttls", ("::1", 143)),
+        ("[::1]:1143", "none", ("::1", 1143)),
+        ("::1", "none", ("::1", 143)),
+    ],
+)
+def test_addresses(text, security, address):
+    target = _target(text, user="u", password="p", security=security, timeout=1, verify=True)
+    assert (target.host, target.port) == address
+    assert "password" not in repr(target)
+
+
+def test_ctrl_c_cleans_up_and_tells_what_was_done(server, where, monkeypatch, mailboxes):
+    run_one = Runner.run_one
+    count = []
+
+    def stopped(self, case):
+        count.append(case)
+        if len(count) == 3:
+            mailboxes.token = self._mailboxes.token
+            self._mailboxes.create("half")
+            raise KeyboardInterrupt
+        return run_one(self, case)
+
+    monkeypatch.setattr(Runner, "run_one", stopped)
+    done = run(where, "--user", "alice", "--password-stdin", "--section", "3.2.11")
+    assert done.exit_code == 130
+    assert "2 passed" in done.output
+    assert "and was stopped" in done.output
+    assert mailboxes.run('LIST "" "*modseq-check*"')[:-1] == []
 
 
 def test_tls(tmp_path):

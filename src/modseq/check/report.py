@@ -13,6 +13,8 @@ from modseq.check.connection import shown
 from modseq.check.runner import Outcome, Verdict
 from modseq.check.script import section_key
 
+_STOPPED = 130
+"""What shells take for ended by Ctrl-C."""
 JSON_FORMAT = 1
 """The form of the JSON report; a change that breaks readers raises it."""
 _LINES_MAX = 60
@@ -30,6 +32,7 @@ class Report:
         name, greeting, capabilities: what the server says of itself.
         began_seconds: when, in seconds since 1970.
         left: mailboxes of the checker that could not be removed.
+        is_stopped: whether somebody stopped it before its end.
 
     """
 
@@ -41,6 +44,7 @@ class Report:
     seconds: float = 0.0
     outcomes: list[Outcome] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    is_stopped: bool = False
 
     @property
     def began(self) -> str:
@@ -53,7 +57,9 @@ class Report:
         return [each for each in self.outcomes if kind_of(each) == kind]
 
     def exit_status(self, *, is_strict: bool = False) -> int:
-        """Return 0 when every MUST held (with `is_strict` every SHOULD too), else 1."""
+        """Return 0 when every MUST held (with `is_strict` every SHOULD too), else 1; 130 when it was stopped."""
+        if self.is_stopped:
+            return _STOPPED
         bad = {"failed", "not kept"} if is_strict else {"failed"}
         return int(any(kind_of(each) in bad for each in self.outcomes))
 
@@ -131,7 +137,8 @@ def summary(report: Report) -> str:
         "failed": "failed", "not kept": "SHOULD not kept", "not used": "MAY not used", "not offered": "not offered",
     }  # fmt: skip
     parts += [f"{count[kind]} {word}" for kind, word in words.items() if count[kind]]
-    return f"{', '.join(parts)}; {report.seconds:.1f} s"
+    end = " and was stopped" if report.is_stopped else ""
+    return f"{', '.join(parts)}; {report.seconds:.1f} s{end}"
 
 
 def as_json(report: Report) -> str:
@@ -148,6 +155,7 @@ def as_json(report: Report) -> str:
             },
             "began": report.began,
             "seconds": round(report.seconds, 3),
+            "stopped": report.is_stopped,
             "summary": {kind: count[kind] for kind in KINDS},
             "left_mailboxes": report.left,
             "results": [_result(each) for each in report.outcomes],

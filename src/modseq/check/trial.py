@@ -33,7 +33,7 @@ class Sizes:
 
     workers: int = 8
     messages: int = 25
-    rounds: int = 3
+    rounds: int = 10
     changes: int = 60
     history: int = 600
 

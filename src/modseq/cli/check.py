@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 
 from modseq import clock
 from modseq.check import report as reports
-from modseq.check.connection import LoginRefused, ServerBroke, ServerClosed, ServerSilent, Target
+from modseq.check.connection import LoginRefused, ServerBroke, ServerClosed, ServerSilent, Target, shown
 from modseq.check.history import histories
 from modseq.check.race import races
 from modseq.check.report_html import as_html
@@ -18,19 +19,20 @@ from modseq.check.runner import Outcome, Runner, Verdict
 from modseq.check.script import Case, all_cases
 from modseq.check.server import Facts, Mailboxes, SetUpFailed, learn, with_keywords
 from modseq.check.trial import Sizes
-from modseq.cli.output import note, progress, say, table
+from modseq.cli.output import fail, note, progress, say, table
 from modseq.limits import PASSWORD_BYTES_MAX
 
 _PORTS = {"none": 143, "starttls": 143, "tls": 993}
 _UNREACHABLE = 2
 """Exit status when there was nobody to check: the same as for wrong usage, since nothing is said of the server."""
+_KINDS = ("race", "history")
 _TRIALS = 16
 """Races and lost-history tests in the progress bar."""
 
 
 @click.command("check")
-@click.argument("server", metavar="HOST[:PORT]")
-@click.option("--user", required=True, help="Log in as this user; the mailboxes of the check go here.")
+@click.argument("server", metavar="HOST[:PORT]", required=False)
+@click.option("--user", help="Log in as this user; the mailboxes of the check go here.")
 @click.option(
     "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
 )
@@ -70,9 +72,9 @@ _TRIALS = 16
 )
 @click.option("--list", "lists", is_flag=True, help="List the cases and check nothing.")
 def command(
-    server: str,
+    server: str | None,
     *,
-    user: str,
+    user: str | None,
     password_stdin: bool,
     security: str | None,
     insecure: bool,
@@ -97,15 +99,16 @@ def command(
     Exit status: 0 every MUST holds, 1 something failed, 2 wrong usage or no way in.
     """
     cases = _chosen(all_cases(), sections)
-    kinds = [kind for kind in ("race", "history") if not sections or kind in sections]
-    if not cases and not kinds:
-        raise click.UsageError(f"no cases for section {', '.join(sections)}")
+    kinds = [kind for kind in _KINDS if not sections or kind in sections]
     if lists:
         table(
             [("CASE", "LEVEL", "TITLE"), *((each.identity, each.level, each.title) for each in cases)],
             numbers_from=9,
         )
         return
+    if server is None or user is None:
+        raise click.UsageError("a server and --user are needed")
+    _look_at_paths(json_path, html_path)
     target = _target(
         server,
         user=user,
@@ -120,7 +123,7 @@ def command(
         mailboxes.prefix = facts.prefix
         facts = with_keywords(facts, mailboxes)
     except (OSError, ServerClosed, ServerSilent, ServerBroke, LoginRefused, SetUpFailed) as error:
-        note(f"modseq: {server}: {error}")
+        note(f"modseq: {server}: {shown(str(error))}")
         sys.exit(_UNREACHABLE)
     report = reports.begin(
         f"{target.host}:{target.port}", facts.name, facts.greeting, sorted(facts.capabilities)
@@ -144,11 +147,11 @@ def _run(
     """Run everything, with a progress bar; on Ctrl-C the mailboxes are removed and the rest is not run."""
     began = clock.monotonic_seconds()
     runner = Runner(mailboxes, facts)
-    with progress(len(cases) + _TRIALS * bool(kinds), "case", wanted=bar) as shown:
+    with progress(len(cases) + _TRIALS * bool(kinds), "case", wanted=bar) as done:
 
         def watch(outcome: Outcome) -> None:
             report.outcomes.append(outcome)
-            shown.update(1)
+            done.update(1)
             if outcome.verdict is Verdict.FAILED and outcome.case.level in ("MUST", "example"):
                 note(f"failed: {outcome.case.identity}")
 
@@ -157,6 +160,7 @@ def _run(
             for outcome in _trials(kinds, mailboxes, facts, sizes):
                 watch(outcome)
         except KeyboardInterrupt:
+            report.is_stopped = True
             note("stopped; removing the mailboxes of the check")
         finally:
             report.left = mailboxes.remove_late(runner.left + mailboxes.remove())
@@ -181,19 +185,35 @@ def _tell(report: reports.Report, json_path: Path | None, html_path: Path | None
         note(f"modseq: these mailboxes of the check could not be removed: {', '.join(report.left)}")
     for path, write in ((json_path, reports.as_json), (html_path, as_html)):
         if path is not None:
-            path.write_text(write(report), "utf-8")
+            try:
+                path.write_text(write(report), "utf-8")
+            except OSError as error:
+                fail(f"{path}: {error.strerror}")
 
 
 def _chosen(cases: Sequence[Case], sections: Sequence[str]) -> list[Case]:
-    """Return the cases of these sections: a number means RFC 7162, and those below it belong to it."""
+    """
+    Return the cases of these sections: a number means RFC 7162, and those below it belong to it.
+
+    Raises: UsageError for a section without cases.
+    """
     if not sections:
         return list(cases)
-    wanted = [f"rfc7162/{each}" if each[:1].isdigit() else each for each in sections]
-    return [
-        case
-        for case in cases
-        if any(case.identity.startswith((f"{each}/", f"{each}.")) or case.identity == each for each in wanted)
-    ]
+    chosen: dict[str, Case] = {}
+    for section in sections:
+        name = f"rfc7162/{section}" if section[:1].isdigit() else section
+        found = [each for each in cases if f"{each.identity}/".startswith((f"{name}/", f"{name}."))]
+        if not found and section not in _KINDS:
+            raise click.UsageError(f"no cases for section {section}")
+        chosen |= {each.identity: each for each in found}
+    return list(chosen.values())
+
+
+def _look_at_paths(*paths: Path | None) -> None:
+    """Raise UsageError for a report that could not be written: better before the check than after it."""
+    for path in paths:
+        if path is not None and not os.access(path.parent, os.W_OK):
+            raise click.UsageError(f"{path} cannot be written")
 
 
 def _target(server: str, *, user: str, password: str, security: str, timeout: float, verify: bool) -> Target:
