@@ -34,11 +34,15 @@ def sections(reports: list[dict], names: list[str]) -> str:
         cells = []
         for report in reports:
             count = Counter(
-                each["result"] for each in report["results"] if (each["rfc"], each["section"]) == (rfc, section)
+                each["result"]
+                for each in report["results"]
+                if (each["rfc"], each["section"]) == (rfc, section)
             )
             applies = count.total() - count["not offered"] - count["not used"]
             cells.append(f"{count['passed']} of {applies}" if applies else "not offered")
-        label = {"race": "races", "history": "lost history"}.get(section, f"RFC {rfc} {section}")
+        label = {"race": "races", "history": "lost history", "throughout": "throughout"}.get(
+            section, f"RFC {rfc} {section}"
+        )
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -97,7 +97,9 @@ async def serve(port: int, server_port: int, folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("server_port", type=int)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--port", type=int, default=0)

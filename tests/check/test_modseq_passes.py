@@ -3,6 +3,7 @@
 import pytest
 
 from modseq.check.history import histories
+from modseq.check.laws import Watch
 from modseq.check.race import races
 from modseq.check.report import kind_of
 from modseq.check.runner import Runner
@@ -42,8 +43,11 @@ def test_it_passes_every_case(part, mailboxes, facts):
         for case in all_cases()
         if (case.identity.startswith(part) if part != "rest" else not case.identity.startswith(parts))
     ]
-    runner = Runner(mailboxes, facts)
-    assert hold_against(runner.run(chosen)) > 100
+    runner, watch = Runner(mailboxes, facts), Watch()
+    assert (
+        hold_against(runner.run(chosen, lambda each: watch.hear(each.case.identity, each.transcript))) > 100
+    )
+    hold_against(list(watch.outcomes(lambda law: facts.offers([[law.needs]]))))
     assert runner.left == []
 
 

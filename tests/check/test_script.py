@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from modseq.check import laws
 from modseq.check.script import Hear, ScriptError, Send, Step, all_cases, parse, section_key
 
 RFC_TEXTS = Path(__file__).resolve().parents[3] / "shared" / "rfc"
@@ -155,6 +156,13 @@ def test_every_sentence_stands_in_its_rfc():
             continue
         for part in case.sentence.split("[...]"):
             assert _squeezed(part) in texts[number], (case.file, case.line, part)
+
+
+@pytest.mark.skipif(not RFC_TEXTS.is_dir(), reason="the RFC texts are not in this place")
+def test_every_law_stands_in_rfc_7162():
+    text = _flat((RFC_TEXTS / "rfc7162.txt").read_text(errors="replace"))
+    for law in laws.LAWS:
+        assert _squeezed(law.sentence) in text, law.name
 
 
 def _flat(text):

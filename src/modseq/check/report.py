@@ -98,7 +98,9 @@ def section_of(outcome: Outcome) -> str:
     """Return the name of a row: RFC 7162 3.1.3, races, lost history."""
     case = outcome.case
     if not section_key(case.section):
-        return {"race": "races", "history": "lost history"}.get(case.section, case.section)
+        return {"race": "races", "history": "lost history", "throughout": "throughout"}.get(
+            case.section, case.section
+        )
     return f"RFC {case.rfc} {case.section}"
 
 

@@ -14,7 +14,11 @@ from modseq.check.script import Case
 from modseq.check.server import FAILURES, Facts, Mailboxes, SetUpFailed
 
 MAIN_RFC = 7162
-_HEADINGS = {"race": "Claims and resynchronisation at the same time", "history": "Lost history"}
+_HEADINGS = {
+    "race": "Claims and resynchronisation at the same time",
+    "history": "Lost history",
+    "throughout": "In every conversation",
+}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from modseq import clock
 from modseq.check import report as reports
 from modseq.check.connection import LoginRefused, ServerBroke, ServerClosed, ServerSilent, Target, shown
 from modseq.check.history import histories
+from modseq.check.laws import LAWS, Watch
 from modseq.check.race import races
 from modseq.check.report_html import as_html
 from modseq.check.runner import Outcome, Runner, Verdict
@@ -26,8 +27,8 @@ _PORTS = {"none": 143, "starttls": 143, "tls": 993}
 _UNREACHABLE = 2
 """Exit status when there was nobody to check: the same as for wrong usage, since nothing is said of the server."""
 _KINDS = ("race", "history")
-_TRIALS = 16
-"""Races and lost-history tests in the progress bar."""
+_TRIALS = 16 + len(LAWS)
+"""Races, lost-history tests and laws in the progress bar."""
 
 
 @click.command("check")
@@ -147,17 +148,20 @@ def _run(
     """Run everything, with a progress bar; on Ctrl-C the mailboxes are removed and the rest is not run."""
     began = clock.monotonic_seconds()
     runner = Runner(mailboxes, facts)
+    laws = Watch()
     with progress(len(cases) + _TRIALS * bool(kinds), "case", wanted=bar) as done:
 
         def watch(outcome: Outcome) -> None:
             report.outcomes.append(outcome)
+            if outcome.case.script:
+                laws.hear(outcome.case.identity, outcome.transcript)
             done.update(1)
             if outcome.verdict is Verdict.FAILED and outcome.case.level in ("MUST", "example"):
                 note(f"failed: {outcome.case.identity}")
 
         try:
             runner.run(cases, watch)
-            for outcome in _trials(kinds, mailboxes, facts, sizes):
+            for outcome in _trials(kinds, mailboxes, facts, sizes, laws):
                 watch(outcome)
         except KeyboardInterrupt:
             report.is_stopped = True
@@ -168,7 +172,11 @@ def _run(
             report.seconds = clock.monotonic_seconds() - began
 
 
-def _trials(kinds: Sequence[str], mailboxes: Mailboxes, facts: Facts, sizes: Sizes) -> Iterator[Outcome]:
+def _trials(
+    kinds: Sequence[str], mailboxes: Mailboxes, facts: Facts, sizes: Sizes, laws: Watch
+) -> Iterator[Outcome]:
+    if laws.heard and set(kinds) == set(_KINDS):
+        yield from laws.outcomes(lambda law: facts.offers([[law.needs]]))
     if "race" in kinds:
         yield from races(mailboxes, facts, sizes)
     if "history" in kinds:
