@@ -42,6 +42,7 @@ class Proxy:
         self.address: Address = self._listener.getsockname()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._stopping = False
+        self._drop = False
         self.said: list[bytes] = []
         self.round_trips = 0
         self.tampered = 0
@@ -59,6 +60,10 @@ class Proxy:
                 name = words[1].upper()
                 found.append(f"UID {words[2].upper()}" if name == "UID" else name)
         return found
+
+    def drop(self) -> None:
+        """Close the connection that is open now."""
+        self._drop = True
 
     def forget(self) -> None:
         self.said.clear()
@@ -99,7 +104,10 @@ class Proxy:
             selector.register(client, selectors.EVENT_READ)
             selector.register(server, selectors.EVENT_READ)
             while not self._stopping:
-                for key, _ in selector.select(0.5):
+                if self._drop:
+                    self._drop = False
+                    return
+                for key, _ in selector.select(0.1):
                     octets = key.fileobj.recv(65536)
                     if not octets:
                         return

@@ -123,11 +123,13 @@ class Bars:
         """So much more is to be done."""
         if not count:
             return
-        if unit not in self._bars:
-            self._bars[unit] = progress(0, unit, wanted=self._wanted)
-        bar = self._bars[unit]
-        bar.total = (bar.total or 0) + count
-        bar.refresh()
+        bar = self._bars.get(unit)
+        if bar is None:
+            bar = self._bars[unit] = progress(count, unit, wanted=self._wanted)
+            bar.set_description("Messages" if unit == "messages" else "Bodies  ")
+        else:
+            bar.total = (bar.total or 0) + count
+            bar.refresh()
 
     def advance(self, unit: Unit, count: int) -> None:
         """So much was done."""
