@@ -85,7 +85,7 @@ def test_copy_look_edit_and_push(server, url, file, tmp_path):
         other.store("INBOX", "4", "+FLAGS (\\Flagged)")
     done = mirror("push", file, status=1, environment=secret)
     assert "pushed: INBOX 2: flags +\\Flagged -$work\n" in done.stdout
-    assert "1 edits met a conflict" in done.stderr
+    assert "1 edit met a conflict" in done.stderr
     done = mirror("conflicts", file, status=1)
     assert (
         "INBOX 4 (letter 4): somebody changed the message since\n    mine    delete (with $work"

@@ -57,6 +57,8 @@ def sentences() -> Iterator[None]:
         yield
     except (MirrorError, ClientError) as error:
         raise Failure(str(error).rstrip(".")) from error
+    except BrokenPipeError:
+        raise  # Whoever read our output has seen enough: no failure.
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise Failure(f"{where}{error.strerror or error}") from error
@@ -126,7 +128,7 @@ class Bars:
         bar = self._bars.get(unit)
         if bar is None:
             bar = self._bars[unit] = progress(count, unit, wanted=self._wanted)
-            bar.set_description("Messages" if unit == "messages" else "Bodies  ")
+            bar.set_description("Messages" if unit == "messages" else "Bodies")
         else:
             bar.total = (bar.total or 0) + count
             bar.refresh()

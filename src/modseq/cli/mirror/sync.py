@@ -209,7 +209,9 @@ def _end(report: Report) -> None:
     problems = []
     if report.doubts:
         problems.append(f"the copy may not be right: {', '.join(sorted(report.doubts))}; run it again")
-    if report.pushed.conflicts:
-        problems.append(f"{len(report.pushed.conflicts)} edits met a conflict: see modseq mirror conflicts")
+    if count := len(report.pushed.conflicts):
+        problems.append(
+            f"{count} {'edit' if count == 1 else 'edits'} met a conflict: see modseq mirror conflicts"
+        )
     if problems:
         raise Failure("; ".join(problems))
