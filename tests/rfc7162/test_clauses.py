@@ -3,6 +3,7 @@ r"""The rules of the mod-sequence beyond the RFC: exclusive claims, all or nothi
 The RFC leaves these open or to "nice" servers; a work queue rests on them.
 """
 
+import asyncio
 import re
 import threading
 
@@ -302,3 +303,38 @@ def test_whoever_has_seen_m_finds_no_change_numbered_m_or_less_later(server, fil
         thread.join(60)
     assert {int(uid): int(number) for uid, number in truth} == seen
     assert mod_seq == 2 + 240
+
+
+def test_sets_that_are_spelled_in_a_thread_are_the_same(talk, fill, monkeypatch):
+    """What is long to spell does not hold up other sessions: of the messages refused, and of those copied."""
+    threads = []
+    plain = asyncio.to_thread
+
+    def noted(function, *arguments):
+        threads.append(function.__name__)
+        return plain(function, *arguments)
+
+    monkeypatch.setattr("modseq.server.commands.store.SETS_IN_LOOP_MAX", 2)
+    monkeypatch.setattr("modseq.server.commands.transfer.SETS_IN_LOOP_MAX", 2)
+    monkeypatch.setattr("modseq.server.commands.store.asyncio.to_thread", noted)
+    fill(6)
+    talk.run(r"""
+        C: s SELECT INBOX
+        S: s OK
+        C: d STORE 1 +FLAGS.SILENT (\Deleted)
+        S: d OK
+        C: e EXPUNGE
+        S: e OK
+        C: a STORE 1:4 +FLAGS.SILENT ($A)
+        S: a OK
+        C: b STORE 1,3:5 (UNCHANGEDSINCE 1) +FLAGS ($A)
+        S: b OK [MODIFIED 1,3:4]
+        C: c UID STORE 2:6 (UNCHANGEDSINCE 1) +FLAGS ($A)
+        S: c OK [MODIFIED 2:6]
+        C: f UID COPY 2,4:6 INBOX
+        S: f OK [COPYUID $v 2,4:6 7:10]
+        C: g UID MOVE 2,4:5 INBOX
+        S: * OK [COPYUID $v 2,4:5 11:13]
+        S: g OK
+    """)
+    assert threads == ["_modified", "_modified", "spell", "spell"]

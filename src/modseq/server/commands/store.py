@@ -6,6 +6,7 @@ RFC: 7162 section 3.1.3
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from modseq.core.mailbox import MailboxState
 from modseq.core.numset import NumSet
 from modseq.core.store_flags import StoreFlags, StoreOutcome
 from modseq.core.view import Event, Fetched
-from modseq.limits import TOLD_MESSAGES_PER_STATE_MAX
+from modseq.limits import SETS_IN_LOOP_MAX, TOLD_MESSAGES_PER_STATE_MAX
 from modseq.server import telling
 from modseq.server.named import named_uids, sequence_numbers
 from modseq.server.registry import WHILE_SELECTED, advertise, command
@@ -160,7 +161,10 @@ async def _finish(done: _Done, events: list[Event] | None) -> Reply:
     if not (outcome.applied and before.mod_seq + 1 == outcome.mod_seq == view.state.mod_seq):
         # Its own change is not all that happened.
         await telling.write_events(session, view, _others(events, there))
-    return _reply(done, refused, has_lost_some=len(there) < len(done.uids))
+    modified = b""
+    if len(refused) > SETS_IN_LOOP_MAX:
+        modified = await asyncio.to_thread(_modified, done, refused)
+    return _reply(done, refused, modified, has_lost_some=len(there) < len(done.uids))
 
 
 def _answer(done: _Done, refused: NumSet) -> StoreAnswer:
@@ -189,20 +193,27 @@ def _others(events: list[Event], told: NumSet) -> list[Event]:
     return others
 
 
-def _reply(done: _Done, refused: NumSet, *, has_lost_some: bool) -> Reply:
+def _modified(done: _Done, refused: NumSet) -> bytes:
+    return modified_code(refused if done.command.uid else sequence_numbers(done.session, refused))
+
+
+def _reply(done: _Done, refused: NumSet, modified: bytes = b"", *, has_lost_some: bool) -> Reply:
     """
     Return the tagged reply: a message that is gone is never a success, and never a conflict.
 
     By number, expunged messages make it NO; a UID that does not exist is ignored.
 
+    Args:
+        modified: the response code that names ``refused``, where it was spelled already.
+
     RFC: 7162 section 3.1.3
     RFC: 3501 section 6.4.8
     RFC: 5530 section 3
     """
-    session, command, outcome = done.session, done.command, done.outcome
+    command, outcome = done.command, done.outcome
     expunged = has_lost_some and not command.uid
     if refused:
-        code = modified_code(refused if command.uid else sequence_numbers(session, refused))
+        code = modified or _modified(done, refused)
         if outcome.refused:
             return no("Nothing was changed", code)
         if expunged:
