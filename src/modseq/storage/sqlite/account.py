@@ -173,6 +173,8 @@ class SqliteAccount:
             with reading(files.reader):
                 row = read_account(files.reader)
                 account = read_listing(files.reader, row)
+            # This may be a commit that another process wrote and did not live to sync.
+            files.sync_log()
             shown = Snapshot(row.version, row.next_segment, account, {})
             self._post(self._opened, files, shown, count, None)
         except (StorageError, *DISK_ERRORS) as error:

@@ -14,7 +14,7 @@ from modseq.storage.disk import Disk
 from modseq.storage.locks import TurnLock
 from modseq.storage.sqlite.errors import DISK_ERRORS, kind_of
 from modseq.storage.sqlite.files import BODIES, DATABASE, make_account
-from modseq.storage.sqlite.schema import DIRECTORY_MIGRATIONS, connect, new_number, prepare
+from modseq.storage.sqlite.schema import DIRECTORY_MIGRATIONS, connect, new_number, prepare, sync_log
 
 _USERS = "users.sqlite"
 _ACCOUNTS = "accounts"
@@ -50,6 +50,7 @@ class UserTable:
                         disk.make_directory(data_dir / name)
                 disk.sync_directory(data_dir)
                 self._connection = prepare(data_dir, _USERS, disk, DIRECTORY_MIGRATIONS)
+                sync_log(data_dir / _USERS, disk)
             except DISK_ERRORS as error:
                 raise kind_of(error) from error
 

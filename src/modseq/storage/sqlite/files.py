@@ -13,7 +13,7 @@ from modseq.storage.blobs import SegmentReader, SegmentWriter
 from modseq.storage.disk import Disk
 from modseq.storage.locks import TurnLock
 from modseq.storage.sqlite.errors import DISK_ERRORS
-from modseq.storage.sqlite.schema import ACCOUNT_MIGRATIONS, connect, migrate, prepare
+from modseq.storage.sqlite.schema import ACCOUNT_MIGRATIONS, connect, migrate, prepare, sync_log
 
 DATABASE = "mail.sqlite"
 BODIES = "bodies"
@@ -87,6 +87,10 @@ class AccountFiles:
         if writer is not None:
             with contextlib.suppress(*DISK_ERRORS):
                 writer.close(True)
+
+    def sync_log(self) -> None:
+        """Make durable what was found in the write-ahead log, before anybody is told of it."""
+        sync_log(self.directory / DATABASE, self.disk)
 
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the database, while nobody writes."""

@@ -210,6 +210,27 @@ def connect(path: Path, disk: Disk, *, create: bool = False) -> apsw.Connection:
     return connection
 
 
+def sync_log(path: Path, disk: Disk) -> None:
+    """Make durable what the write-ahead log of a database holds; call it between reading and telling.
+
+    A process that is killed after it wrote a commit and before it synced it leaves the commit whole in the
+    log, and whoever opens the database next finds it there: the first to tell of it must sync it, or a power
+    cut could take back what was told. SQLite holds no locks on this file, so a descriptor of it may be closed.
+
+    Raises:
+        OSError: it may not be told.
+    """
+    try:
+        fd = disk.open_file(path.with_name(f"{path.name}-wal"), create=False)
+    except FileNotFoundError:
+        return
+    try:
+        disk.sync(fd)
+    finally:
+        disk.close(fd)
+    disk.sync_directory(path.parent)
+
+
 def prepare(
     directory: Path, name: str, disk: Disk, migrations: tuple[type_of_migration, ...]
 ) -> apsw.Connection:
