@@ -14,6 +14,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+from modseq.storage.disk import Disk
 from modseq.storage.locks import TurnLock
 from storage.power import Event, RecordingDisk, Ruins, _File
 
@@ -96,6 +97,15 @@ class ProcessDisk(RecordingDisk):
     def meet(self, kind, path):
         self._pause(kind, str(path))
         self._machine.meet(kind, str(path))
+
+    def open_file(self, path, *, create):
+        if create:
+            return super().open_file(path, create=True)
+        # Another kind of call than the record's: it needs no room.
+        self.meet("open again", path)
+        fd = Disk.open_file(self, path, create=False)
+        self._paths[fd] = str(path)
+        return fd
 
     def close(self, fd):
         self._paths.pop(fd, None)

@@ -25,6 +25,7 @@ from modseq.core.operations import Append
 from modseq.server.delivery import content_of
 from modseq.storage.disk import Disk
 from modseq.storage.sqlite import reading
+from modseq.storage.sqlite.files import Settings
 from modseq.storage.sqlite.store import SqliteStore
 from sim.actors import Actor
 from sim.client import SimClient
@@ -115,6 +116,9 @@ def weather_of(kind: str, picks: random.Random, calls_max: int) -> Weather:
         nesting=picks.choice((0.0, 0.1, 0.4)),
         pieces=picks.random() < 0.3,
         wakeups_lost=picks.choice((0.0, 0.3, 1.0)) if kind != "calm" else 0.0,
+        settings=Settings(
+            compress_bodies=picks.random() < 0.3, expunges_kept_max=picks.choice((None, None, 2))
+        ),
     )
     calls = sorted(picks.randint(5, calls_max) for _ in range(3))
     if kind in ("cuts", "withheld", "storm"):

@@ -32,6 +32,7 @@ class Promises:
         copied: tokens that somebody tried to copy; removable: to remove.
         keywords: whether a message has a keyword that one client alone changes; None while unknown.
         claims: by mailbox and UID.
+        missed: what a client did not find that somebody was told of, nobody that it is gone.
         memories: what clients had stored when they lost their connections, or at any other moment.
 
     """
@@ -44,6 +45,7 @@ class Promises:
     removable: set[str] = field(default_factory=set)
     keywords: dict[tuple[str, int, str], bool | None] = field(default_factory=dict)
     claims: dict[tuple[str, int], Claims] = field(default_factory=lambda: defaultdict(Claims))
+    missed: set[tuple[str, int]] = field(default_factory=set)
     memories: list[Memory] = field(default_factory=list)
 
     def told(self, mailbox: str, validity: int) -> tuple[dict[int, int], set[int]]:
@@ -54,8 +56,7 @@ class Promises:
                 highest[uid] = max(mod_seq, highest.get(uid, 0))
         return highest, set(self.ledger.gone.get((mailbox, validity), ()))
 
-    @staticmethod
-    def check_order(client: SimClient, told: tuple[dict[int, int], set[int]]) -> None:
+    def check_order(self, client: SimClient, told: tuple[dict[int, int], set[int]]) -> None:
         """Whoever asks after something was told to somebody knows it when the answer has come."""
         highest, gone = told
         model = client.model
@@ -64,7 +65,8 @@ class Promises:
         for uid, mod_seq in highest.items():
             known = model.mod_seqs.get(uid)
             if known is None:
-                require(uid in model.ledger.gone[model.mailbox, model.uid_validity], "never heard of", uid)
+                # Perhaps it went with a command whose reply was lost: the storage must say so in the end.
+                self.missed.add((model.mailbox, uid))
             else:
                 require(known >= mod_seq, "behind what somebody was told", uid, known, mod_seq)
 
@@ -89,6 +91,8 @@ class Promises:
             }
             await self._check_replay(account, mailbox, mailbox_id, pictures[mailbox])
             self._check_numbers(mailbox, state.uid_validity, state.mod_seq, pictures[mailbox])
+            missed = {uid for name, uid in self.missed if name == mailbox} & pictures[mailbox].keys()
+            require(not missed, "there, and a client did not learn of it", mailbox, missed)
         self._check_messages(places)
         self._check_keywords(pictures)
         self._check_claims(pictures)

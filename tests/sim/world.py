@@ -66,6 +66,7 @@ class Weather:
         faults: calls of the disk before which it begins to fail: how, and for how many calls.
         end_after_fault: how many steps after a call that failed everything ends: by `power` or by `kill`.
         syncs: False for a disk that lies.
+        settings: bounds of history and compression, as an operator chooses them.
 
     """
 
@@ -78,6 +79,7 @@ class Weather:
     faults: dict[int, tuple[str, int]] = field(default_factory=dict)
     end_after_fault: tuple[str, int] | None = None
     syncs: bool = True
+    settings: files.Settings = field(default_factory=files.Settings)
 
 
 class SimStore(SqliteStore):
@@ -101,7 +103,7 @@ class Process:
         self.loop = SimLoop(world.clock.monotonic_seconds)
         self.disk = ProcessDisk(world.disk, partial(world.at_disk, self))
         self.lanes: list[SimLanes] = []
-        self.store = SimStore(self, disk=self.disk, lanes=self._make_lanes)
+        self.store = SimStore(self, disk=self.disk, lanes=self._make_lanes, settings=world.weather.settings)
         self.running_jobs = 0
         self.service = Service(
             self.store,
@@ -365,7 +367,8 @@ class World:
     def clear_up(self) -> None:
         """Let nothing go wrong any more."""
         self.disk.heal()
-        self.weather = Weather(nesting=self.weather.nesting, syncs=self.weather.syncs)
+        before = self.weather
+        self.weather = Weather(nesting=before.nesting, syncs=before.syncs, settings=before.settings)
 
     @property
     def serving(self) -> list[Process]:
