@@ -14,9 +14,11 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import apsw
+
 from modseq.storage.disk import Disk
 from modseq.storage.locks import TurnLock
-from storage.power import Event, RecordingDisk, Ruins, _File
+from storage.power import Event, RecordingDisk, Ruins, _File, _RecordingVFS
 
 FAULTS = {"io": errno.EIO, "sync": errno.EIO, "full": errno.ENOSPC}
 _REFUSED = {"full": ("write", "make-directory", "open"), "sync": ("sync",)}
@@ -86,10 +88,15 @@ class MachineDisk:
 class ProcessDisk(RecordingDisk):
     """The machine's disk as one process sees it; `pause` is called before each call with its kind and path."""
 
-    def __init__(self, machine: MachineDisk, pause: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, machine: MachineDisk, pause: Callable[[str, str], None], is_dead: Callable[[], bool]
+    ) -> None:
         super().__init__()
         self._machine = machine
         self._pause = pause
+        self.is_dead = is_dead
+        self._vfs.unregister()
+        self._vfs = _ProcessVFS(self.vfs, self)
 
     def note(self, kind, path="", offset=0, data=b"", fact=None):
         self._machine.note(Event(kind, str(path), offset, bytes(data)))
@@ -110,6 +117,14 @@ class ProcessDisk(RecordingDisk):
     def close(self, fd):
         self._paths.pop(fd, None)
         super().close(fd)
+
+
+class _ProcessVFS(_RecordingVFS):
+    def xDelete(self, name, sync_directory):
+        # SQLite deletes a log when it closes, where nobody could be told of an error.
+        with contextlib.suppress(apsw.Error):
+            if not self._disk.is_dead():
+                super().xDelete(name, sync_directory)
 
 
 class SimTurnLock(TurnLock):

@@ -15,7 +15,7 @@ from conftest import examples
 from sim.history import WEATHERS, HistoryFailed, ground, run
 from sim.mutants import MUTANTS
 
-SHORT = int(os.environ.get("MODSEQ_SIM_HISTORIES", "60"))
+SHORT = int(os.environ.get("MODSEQ_SIM_HISTORIES", "50"))
 SEEDS_MAX = 150
 
 

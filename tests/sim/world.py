@@ -101,7 +101,7 @@ class Process:
         self.name = name
         self.is_dead = False
         self.loop = SimLoop(world.clock.monotonic_seconds)
-        self.disk = ProcessDisk(world.disk, partial(world.at_disk, self))
+        self.disk = ProcessDisk(world.disk, partial(world.at_disk, self), lambda: self.is_dead)
         self.lanes: list[SimLanes] = []
         self.store = SimStore(self, disk=self.disk, lanes=self._make_lanes, settings=world.weather.settings)
         self.running_jobs = 0

@@ -1,7 +1,7 @@
 """
 Let clients of several kinds use a server for as long as asked, and watch whether anything of it grows.
 
-    python -m soak.run --seconds 600 [--workers 2] [--every 2]
+    python -m soak.run --seconds 600 [--workers 2] [--every 2] [--real-bounds]
 
 Prints a table of memory, descriptors, threads and latency; exit status 1 if something grows steadily, or if
 a client was told something wrong.
@@ -47,10 +47,24 @@ class Report:
 
 
 def soak(
-    place: Path, seconds: float, *, workers: int = 2, every: float = 2.0, server: Running | None = None
+    place: Path,
+    seconds: float,
+    *,
+    workers: int = 2,
+    every: float = 2.0,
+    real_bounds: bool = False,
+    server: Running | None = None,
 ) -> Report:
-    """Run a soak; raises what a client found wrong."""
-    with server or Running(place, workers=workers) as running:
+    """
+    Run a soak; raises what a client found wrong.
+
+    Args:
+        real_bounds: with the bounds of production. The changes that a process keeps in memory then take
+            some ten thousand commands to reach theirs, and memory grows for so long with good reason.
+        server: one of your own, not started.
+
+    """
+    with server or Running(place, workers=workers, small=not real_bounds) as running:
         with Client(running.address) as client:
             client.run("CREATE Other")
         watch = Watch(running)
@@ -91,9 +105,16 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--every", type=float, default=2.0, help="seconds between two samples")
+    parser.add_argument("--real-bounds", action="store_true", help="of production; caches then fill for long")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        report = soak(Path(place), options.seconds, workers=options.workers, every=options.every)
+        report = soak(
+            Path(place),
+            options.seconds,
+            workers=options.workers,
+            every=options.every,
+            real_bounds=options.real_bounds,
+        )
     print(report.table)
     print(f"{options.seconds:.0f} s, {report.samples} samples, clients replaced {report.rounds - 1} times.")
     if "Traceback" in report.log:
