@@ -104,7 +104,7 @@ def raise_from(error):
 
 
 def test_a_handler_that_fails_is_found(monkeypatch):
-    monkeypatch.setattr("modseq.server.telling.advance", raise_from(KeyError("bug")))
+    monkeypatch.setattr("modseq.server.telling.bound_mod_seq", raise_from(KeyError("bug")))
     with pytest.raises(AssertionError, match="bug"):
         TARGETS["command_stream"](b"\2a NOOP\r\n")
 

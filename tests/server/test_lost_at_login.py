@@ -15,7 +15,7 @@ def test_a_connection_lost_during_a_login_is_not_counted(command, monkeypatch, c
     with Served(0) as served:
         checked: asyncio.Future = served.loop.create_future()
 
-        async def check(_user, _password, *, address):
+        async def check(_user, _password, *, address, **_more):
             assert address
             return await checked
 
