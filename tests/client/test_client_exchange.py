@@ -99,7 +99,15 @@ def test_repeated_counters_take_no_room(monkeypatch):
     monkeypatch.setattr(events_module, "EVENTS_PENDING_MAX", 10)
     x = exchange()
     play(x, noop(x), b"* 1 EXISTS\r\n" * 100 + b"* VANISHED 7\r\n" * 100 + DONE)
-    assert x.events.take() == (Exists(1), Vanished(NumSet([7])))
+    play(x, noop(x), b"* OK [CLOSED] x\r\n" * 100 + b"* OK Still here\r\n" * 100 + DONE)
+    assert x.events.take() == (
+        Exists(1),
+        Vanished(NumSet([7])),
+        MailboxClosed(),
+        Notice("OK", None, "Still here"),
+    )
+    play(x, noop(x), b"* 3 EXPUNGE\r\n* 3 EXPUNGE\r\n" + DONE)
+    assert x.events.take() == (Expunged(3), Expunged(3))
 
 
 @ways

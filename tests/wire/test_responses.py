@@ -177,9 +177,16 @@ def test_structure(way):
 
 def test_nesting_is_bounded():
     deep = b"(" * (RESPONSE_DEPTH_MAX + 1)
-    for octets in (b"BODYSTRUCTURE " + deep, b"X-NEW " + deep, b"BODYSTRUCTURE " + b"(" * 100_000):
+    closed = deep + b")" * (RESPONSE_DEPTH_MAX + 1) + b")"
+    for octets in (
+        b"BODYSTRUCTURE " + deep,
+        b"X-NEW " + closed,
+        b"X-NEW " + deep,
+        b"BODYSTRUCTURE " + b"(" * 100_000,
+    ):
         with pytest.raises(ParseError):
             response(b"* 1 FETCH (" + octets + b"\r\n")
+    assert response(b"* 1 FETCH (X-NEW " + closed[1:-2] + b")\r\n").extra
 
 
 @pytest.mark.parametrize(

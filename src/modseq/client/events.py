@@ -105,6 +105,10 @@ Event: TypeAlias = (
 """The last few only where a server says unasked what is otherwise an answer."""
 
 
+_SAYS_NOTHING_ANEW = (MailboxClosed, UidNotSticky, FlagsDefined, Notice)
+"""What need not be kept twice in a row: a program that only synchronises collects one of them each time."""
+
+
 class EventLog:
     """
     Events in the order in which they came, until they are taken.
@@ -127,6 +131,8 @@ class EventLog:
                 return
             if type(event) is type(last) and isinstance(event, Exists | Recent | ModSeqRaised):
                 pending[-1] = event
+                return
+            if event == last and isinstance(event, _SAYS_NOTHING_ANEW):
                 return
         if len(pending) >= EVENTS_PENDING_MAX:
             raise EventsOverflowed(f"{EVENTS_PENDING_MAX} events wait and nobody takes them")

@@ -44,13 +44,9 @@ class Stream(Generic[T]):
     async def __anext__(self) -> T:
         while not self._values:
             if self._is_over:
-                self._read_to_end()
                 raise StopAsyncIteration
             await self._advance()
         return cast(T, self._values.popleft())
-
-    def _read_to_end(self) -> None:
-        """Note that every value was taken."""
 
     async def _advance(self) -> None:
         """Run the verb until it emits or ends."""
@@ -188,18 +184,15 @@ class Sync(Stream[SyncChange]):
     ) -> None:
         super().__init__(runner, lambda: sync.sync(runner.x, mailbox, state, read_only=read_only))
         self._outcome: SyncOutcome | None = None
-        self._is_read = False
 
     def _ended(self, result: Any) -> None:
+        # The verb ends when one more change is asked for: all before it were taken.
         self._outcome = result
-
-    def _read_to_end(self) -> None:
-        self._is_read = self._outcome is not None
 
     @property
     def outcome(self) -> SyncOutcome:
         """The next state and how it was reached; SyncIncomplete until every change was taken."""
-        if self._outcome is None or not self._is_read:
+        if self._outcome is None:
             raise SyncIncomplete("the next state comes after the last change: iterate to the end")
         return self._outcome
 
