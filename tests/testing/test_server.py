@@ -335,6 +335,24 @@ def test_nothing_needs_pytest(tmp_path):
     assert "Ran 2 tests" in done.stderr
 
 
+def test_a_run_ends_though_a_process_that_it_forked_lives_on(tmp_path):
+    script = textwrap.dedent("""
+        import os, time
+        from modseq.testing import ImapServer, nursery
+        nursery._END_SECONDS_MAX = 0.1
+        ImapServer(process=True).start().stop()
+        pid = os.fork()
+        if pid == 0:
+            os.close(0), os.close(1), os.close(2)
+            time.sleep(60)
+            os._exit(0)
+        print(pid, flush=True)
+    """)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+    os.kill(int(done.stdout), 9)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_processes_end_with_the_one_that_started_them(tmp_path):
     script = "from modseq.testing import ImapServer; import os; s = ImapServer(process=True).start(); print(s.pid); os._exit(1)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
