@@ -44,6 +44,11 @@ def test_it_is_what_is_expected(expected, came):
         ),
         ("S: * 2 EXISTS\nS>: * 1 RECENT\nS: a OK\n", ["* 1 RECENT", "* 2 EXISTS", "a OK"], "* 1 RECENT"),
         ("S: * VANISHED 1\nS>: * 2 EXISTS\nS: a OK\n", ["* 2 EXISTS", "* VANISHED 1", "a OK"], "* 2 EXISTS"),
+        (
+            "S: * 2 EXISTS\nS>: * VANISHED 1\nS: a OK\n",
+            ["* VANISHED 1", "* 2 EXISTS", "a OK"],
+            "* VANISHED 1",
+        ),
         ("!S: * 1 EXPUNGE\nS: a OK\n", ["* 1 EXPUNGE", "a OK"], "must not come came"),
         ("S: * 1 FETCH (UID 1)\nS: a OK\n", ["a NO"], "did not all come"),
     ],

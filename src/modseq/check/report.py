@@ -66,9 +66,9 @@ class Report:
 
 def kind_of(outcome: Outcome) -> str:
     """Return what an outcome means: passed, failed, not kept (SHOULD), not used (MAY) or not offered."""
-    if outcome.verdict is Verdict.FAILED:
+    if outcome.verdict is Verdict.FAILED and not outcome.is_broken:
         return {"SHOULD": "not kept", "MAY": "not used"}.get(outcome.case.level, "failed")
-    if outcome.verdict is Verdict.NOT_RUN:
+    if outcome.is_broken or outcome.verdict is Verdict.NOT_RUN:
         return "failed"
     return outcome.verdict.value
 

@@ -48,6 +48,7 @@ class Outcome:
         expected: the lines of the case that did not come, or that came and must not.
         transcript: all that was said, of every connection, in order.
         figures: what a race or a lost-history test counted.
+        is_broken: the server hung, closed the connection or talked nonsense: a failure, whatever the level.
 
     """
 
@@ -58,14 +59,16 @@ class Outcome:
     transcript: list[Line] = field(default_factory=list)
     seconds: float = 0.0
     figures: dict[str, int] = field(default_factory=dict)
+    is_broken: bool = False
 
 
 class _Mismatch(Exception):
     """The server said something else than the case expects."""
 
-    def __init__(self, problem: str, expected: Iterable[str] = ()) -> None:
+    def __init__(self, problem: str, expected: Iterable[str] = (), *, is_broken: bool = False) -> None:
         super().__init__(problem)
         self.expected = list(expected)
+        self.is_broken = is_broken
 
 
 class _DoesNotApply(Exception):
@@ -116,6 +119,7 @@ class Runner:
             outcome.verdict, outcome.problem = Verdict.NOT_OFFERED, str(error)
         except _Mismatch as error:
             outcome.verdict, outcome.problem, outcome.expected = Verdict.FAILED, str(error), error.expected
+            outcome.is_broken = error.is_broken
         except ExpressionError as error:
             outcome.verdict, outcome.problem = Verdict.FAILED, str(error)
         except SetUpFailed as error:
@@ -199,9 +203,9 @@ class _Talk:
                 case Step():
                     self._work_out(step)
         except ServerSilent as error:
-            raise _Mismatch(str(error), _lines(step)) from error
+            raise _Mismatch(str(error), _lines(step), is_broken=True) from error
         except (ServerClosed, ServerBroke) as error:
-            raise _Mismatch(f"the connection ended: {error}", _lines(step)) from error
+            raise _Mismatch(f"the connection ended: {error}", _lines(step), is_broken=True) from error
 
     def _connection(self, number: int) -> Connection:
         if number not in self._connections:
@@ -245,7 +249,7 @@ class _Talk:
                 except ServerClosed:
                     came.append(read_response(CLOSED))
                 if came[-1].tag == CLOSED and tag != CLOSED:
-                    raise _Mismatch("the server closed the connection", _lines(block))
+                    raise _Mismatch("the server closed the connection", _lines(block), is_broken=True)
             self._compare(block, came)
 
     def _wait(self, block: Hear, connection: Connection, came: list[Response]) -> None:

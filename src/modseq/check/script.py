@@ -32,9 +32,9 @@ r"""The language of the cases: an annotated IMAP transcript.
 - `note:` why it is a fair test, where that is not plain.
 
 **What is there.** `$box` is a new mailbox with those messages (`$box2` ... for more), `$v` its UIDVALIDITY,
-`$u1` ... the UIDs in order, `$next` its UIDNEXT, `$h` its HIGHESTMODSEQ, `$h0` the one before `expunged`,
-`$tag` nothing: tags are written out, each once for each connection of a case. `{{message}}` sends a
-message as a literal, `{{atom}}` the word as a literal.
+`$u1` ... the UIDs in order, `$next` its UIDNEXT, `$h` its HIGHESTMODSEQ, `$h0` the one before `expunged`.
+Tags are written out; a connection uses each once. `{{message}}` sends a message as a literal, `{{word}}`
+that word.
 
 **What is said.** `C:` is sent, `S:` must come. `C2:` and `S2:` are another connection, logged in; it opens
 where it first occurs. A block of `S:` lines ends with a tagged line, with `S: +`, or with `S: <closed>`; the
