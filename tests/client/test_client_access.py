@@ -18,7 +18,17 @@ from modseq.client import (
 from modseq.client.exchange import Exchange
 from modseq.client.options import Options, parse_url
 from modseq.client.surface import options_of
-from modseq.client.verbs.access import compress, enable, greet, identify, log_in, log_in_later, logout, noop
+from modseq.client.verbs.access import (
+    compress,
+    enable,
+    execute,
+    greet,
+    identify,
+    log_in,
+    log_in_later,
+    logout,
+    noop,
+)
 from modseq.limits import RESPONSE_TEXT_BYTES_MAX
 
 
@@ -243,6 +253,26 @@ def test_id():
     assert server.name == "cyrus"
     with pytest.raises(NotSupported):
         play(exchange(), identify(exchange(), None))
+
+
+@ways
+def test_a_command_without_a_verb(way):
+    x = exchange()
+    played = play(
+        x,
+        execute(x, "getquotaroot INBOX"),
+        b'* QUOTAROOT INBOX ""\r\n* QUOTA "" (STORAGE 1 {1}\r\n2)\r\n* 3 EXISTS\r\n* SORT 2 1\r\n$T OK done\r\n',
+        way=way,
+    )
+    assert played.lines == ["GETQUOTAROOT INBOX"]
+    root, quota, order = played.result.data
+    assert (root.name, root.parts) == ("QUOTAROOT", (b'* QUOTAROOT INBOX ""',))
+    assert quota.parts == (b'* QUOTA "" (STORAGE 1 {1}', b"2", b")")
+    assert order.numbers == (2, 1)
+    assert len(x.events) == 1
+    for line in ("", "A\r\nB", "SORT ü", "S\0", "a-b", "starttls", "SELECT x"):
+        with pytest.raises(ValueError):
+            play(x, execute(x, line))
 
 
 def test_logout():

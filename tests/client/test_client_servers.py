@@ -8,6 +8,7 @@ import pytest
 
 from modseq.client import (
     CommandRefused,
+    CommandRejected,
     Exists,
     MailboxNotFound,
     MessageData,
@@ -139,6 +140,16 @@ def test_search_copy_move(client, real):
         client.status(target)
     with pytest.raises(MailboxNotFound):
         client.copy(1, target)
+
+
+def test_a_command_without_a_verb(client, real):
+    fill(client, real.mailbox, 2)
+    client.select(real.mailbox)
+    if client.has("SORT"):
+        (order,) = client.execute("UID SORT (REVERSE ARRIVAL) UTF-8 ALL").data
+        assert sorted(order.numbers) == [1, 2]
+    with pytest.raises(CommandRejected):
+        client.execute("FROBNICATE now")
 
 
 def test_list_with_counters(client, real):

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from modseq.core.numset import NumSet
-from modseq.wire.response_values import Code, MessageData, Vanished
+from modseq.wire.response_values import Code, MessageData, OtherData, SearchData, Vanished
 from modseq.wire.values import SequenceSet
 
 Uids: TypeAlias = int | str | NumSet | SequenceSet | Iterable[int]
@@ -52,6 +52,16 @@ class Completed:
 
     text: str
     code: Code | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """What a command that this library has no verb for came to."""
+
+    text: str
+    code: Code | None
+    data: tuple[OtherData | SearchData, ...]
+    """Untagged responses that the library does not know, as they stood, and those to SORT."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from modseq.client.results import (
     Completed,
     Copied,
     Enabled,
+    Executed,
     ExpungeResult,
     Fetched,
     Flags,
@@ -107,6 +108,10 @@ class Client(Surface):
     async def noop(self) -> Completed:
         """Let the server tell what is new; it is in `events` then."""
         return await self._run(access.noop(self._x))
+
+    async def execute(self, line: str) -> Executed:
+        """Send a command that this library has no verb for, `execute("GETQUOTAROOT INBOX")`."""
+        return await self._run(access.execute(self._x, line))
 
     async def select(
         self,

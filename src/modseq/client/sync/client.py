@@ -19,6 +19,7 @@ from modseq.client.results import (
     Completed,
     Copied,
     Enabled,
+    Executed,
     ExpungeResult,
     Fetched,
     Flags,
@@ -104,6 +105,10 @@ class Client(Surface):
     def noop(self) -> Completed:
         """Let the server tell what is new; it is in `events` then."""
         return self._run(access.noop(self._x))
+
+    def execute(self, line: str) -> Executed:
+        """Send a command that this library has no verb for, `execute("GETQUOTAROOT INBOX")`."""
+        return self._run(access.execute(self._x, line))
 
     def select(
         self,

@@ -14,15 +14,17 @@ from modseq.client.errors import (
     ConnectionLost,
     NotSupported,
     ProtocolViolated,
+    ResponseTooLarge,
     ServerSaidBye,
     WrongState,
 )
 from modseq.client.exchange import Exchange
 from modseq.client.options import AuthMethod, Options
 from modseq.client.quirks import detect
-from modseq.client.results import Completed, Enabled, ServerId
+from modseq.client.results import Completed, Enabled, Executed, ServerId
 from modseq.client.verbs.command import checked, command, completed, require, send, wait
-from modseq.wire.response_values import EnabledData, IdData, Response
+from modseq.limits import COLLECTED_LINES_MAX
+from modseq.wire.response_values import EnabledData, IdData, OtherData, Response, SearchData
 from modseq.wire.values import Authenticate, Enable, Id, Login
 
 
@@ -277,6 +279,48 @@ def noop(x: Exchange) -> Verb[Completed]:
     RFC: 3501 section 6.1.2
     """
     return completed((yield from command(x, "NOOP")))
+
+
+_OF_VERBS = frozenset(
+    {
+        "AUTHENTICATE",
+        "CLOSE",
+        "COMPRESS",
+        "EXAMINE",
+        "IDLE",
+        "LOGIN",
+        "LOGOUT",
+        "SELECT",
+        "STARTTLS",
+        "UNSELECT",
+    }
+)
+
+
+def execute(x: Exchange, line: str) -> Verb[Executed]:
+    """
+    Send a command that this library has no verb for, such as `GETQUOTAROOT INBOX`.
+
+    RFC: 3501 section 6.5
+    Raises ValueError for what is no single line of ASCII, and for commands that change the client's own state.
+    """
+    name, _, rest = line.partition(" ")
+    if not name.isascii() or not name.isalnum() or not rest.isascii() or not rest.isprintable():
+        raise ValueError("a command in one line of ASCII is wanted")
+    if name.upper() in _OF_VERBS:
+        raise ValueError(f"{name.upper()} changes what the client must know: use its verb")
+    data: list[OtherData | SearchData] = []
+
+    def collect(response: Response) -> bool:
+        if isinstance(response, OtherData) or (isinstance(response, SearchData) and response.sort):
+            if len(data) >= COLLECTED_LINES_MAX:
+                raise ResponseTooLarge(f"more than {COLLECTED_LINES_MAX} responses to one command")
+            data.append(response)
+            return True
+        return False
+
+    reply = yield from command(x, name.upper(), collector=collect, raw=rest.encode("ascii"))
+    return Executed(reply.text, reply.code, tuple(data))
 
 
 def logout(x: Exchange) -> Verb[Completed]:
