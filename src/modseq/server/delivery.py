@@ -193,25 +193,33 @@ async def deliver(store: Store, data: bytes, recipients: Sequence[Recipient]) ->
     Store one message for each recipient and say for each how it went, in their order.
 
     The message is scanned once. Every account commits by itself and all of them at the same time; each
-    reply is given after the commit that it reports. A mailbox that two recipients name gets it once.
+    reply is given after the commit that it reports. A mailbox that two recipients name gets it once, also
+    where both names lead to INBOX.
     """
     message = await intake(data)
     places = list(dict.fromkeys(recipients))
-    replies = await asyncio.gather(*(_deliver_to(store, message, place) for place in places))
+    commits: dict[tuple[str, int], asyncio.Task[None]] = {}
+    replies = await asyncio.gather(*(_deliver_to(store, message, place, commits) for place in places))
     told = dict(zip(places, replies, strict=True))
     return [told[recipient] for recipient in recipients]
 
 
-async def _deliver_to(store: Store, message: NewMessage, recipient: Recipient) -> Reply:
+async def _deliver_to(
+    store: Store,
+    message: NewMessage,
+    recipient: Recipient,
+    commits: dict[tuple[str, int], asyncio.Task[None]],
+) -> Reply:
+    """Deliver to one recipient, with the commit of another one where that goes to the same mailbox."""
     try:
         account = await store.account(recipient.user_name)
         await account.refresh()
         mailbox_id = mailbox_for(account, recipient.detail)
-        try:
-            await account.commit(Append(mailbox_id, (message,)))
-        except kinds.MailboxNotFound:
-            # Deleted between the listing and the commit.
-            await account.commit(Append(mailbox_for(account, ""), (message,)))
+        commit = commits.get((recipient.user_name, mailbox_id))
+        if commit is None:
+            commit = asyncio.create_task(_append(account, mailbox_id, message))
+            commits[recipient.user_name, mailbox_id] = commit
+        await commit
     except kinds.StorageError as error:
         reply = reply_for(error)
         _log.warning("delivery to %s: %s (%s)", recipient.user_name, error, reply.status)
@@ -220,3 +228,11 @@ async def _deliver_to(store: Store, message: NewMessage, recipient: Recipient) -
         _log.exception("delivery to %s failed", recipient.user_name)
         return _LATER
     return STORED
+
+
+async def _append(account: Account, mailbox_id: int, message: NewMessage) -> None:
+    try:
+        await account.commit(Append(mailbox_id, (message,)))
+    except kinds.MailboxNotFound:
+        # Deleted between the listing and the commit.
+        await account.commit(Append(mailbox_for(account, ""), (message,)))
