@@ -126,6 +126,15 @@ def test_a_wrong_password_is_2(where):
     assert "NO" in done.output + done.stderr
 
 
+def test_names_and_passwords_that_no_quoted_string_holds(server, where):
+    server.add_user("zoë", 'pä"ss\\wört')
+    words = ("--user", "zoë", "--password-stdin", "--section", "3.1.1")
+    assert run(where, *words, password='pä"ss\\wört').exit_code == 0
+    assert run(where, *words, password="pä").exit_code == 2
+    server.add_user("quote", 'a"b\\c')
+    assert run(where, *("--user", "quote", *words[2:]), password='a"b\\c').exit_code == 0
+
+
 def test_without_a_terminal_the_password_comes_from_standard_input(where):
     done = run(where, "--user", "alice", input_text="")
     assert done.exit_code == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from modseq.limits import CHECK_LITERAL_BYTES_MAX, CHECK_RESPONSE_BYTES_MAX
 from modseq.wire.response_framing import LiteralChunk, ResponseBroken, ResponseFramer
 
 _READ_BYTES = 65_536
+_QUOTABLE = re.compile(rb"[\x20-\x7e]*")
+"""What a quoted string may hold; anything else goes as a literal (RFC 3501 section 4.3)."""
 
 
 class ServerClosed(Exception):
@@ -56,6 +59,7 @@ class Target:
     The server under test.
 
     Attributes:
+        user, password: octets, each as the character of its number.
         security: "none", "tls" (from the first octet) or "starttls".
         seconds_max: how long an answer may take.
 
@@ -250,9 +254,15 @@ class Connection:
 
         Raises: LoginRefused.
         """
-        quoted = [text.replace("\\", "\\\\").replace('"', '\\"').encode() for text in (user, password)]
-        self.send_octets(b'login LOGIN "%b" "%b"\r\n' % (quoted[0], quoted[1]))
-        answer = self.until("login")[-1]
+        words = [user.encode("latin-1"), password.encode("latin-1")]
+        if all(_QUOTABLE.fullmatch(each) for each in words):
+            quoted = [re.sub(rb'([\\"])', rb"\\\1", each) for each in words]
+            self.send_octets(b'login LOGIN "%b" "%b"\r\n' % (quoted[0], quoted[1]))
+            came = self.until("login")
+        else:
+            came = self.send("login LOGIN {{}} {{}}", tuple(words))
+            came = came if came and came[-1].tag == "login" else self.until("login")
+        answer = came[-1]
         if answer.name != "OK":
             raise LoginRefused(shown(answer.raw))
         for each in self.run("CAPABILITY"):

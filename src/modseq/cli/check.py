@@ -112,7 +112,7 @@ def command(
     _look_at_paths(json_path, html_path)
     target = _target(
         server,
-        user=user,
+        user=user.encode().decode("latin-1"),
         password=_password(from_stdin=password_stdin),
         security=security or "none",
         timeout=timeout,
