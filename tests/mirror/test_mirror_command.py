@@ -2,11 +2,13 @@
 
 import contextlib
 import signal
+import ssl
 import subprocess
 import sys
 import time
 
 import pytest
+import trustme
 from click.testing import CliRunner
 
 from mirror_net import PASSWORD, USER, Other, account, mirrored
@@ -132,6 +134,14 @@ def test_only_some_mailboxes_and_no_bodies(url, file, tmp_path):
     assert mirror("show", file, "Lists/python", 1, status=1).stderr.startswith(
         "modseq: the mirror does not have"
     )
+    # One body on demand.
+    assert mirror("fetch", file, "Lists/python", 1, environment=secret).stdout == "Fetched 1 body.\n"
+    assert "Subject: a patch" in mirror("show", file, "Lists/python", 1).stdout
+    assert mirror("fetch", file, "Lists/python", 1, environment=secret).stdout == "Fetched 0 bodies.\n"
+    with Replica(file) as replica:
+        replica.execute("UPDATE mailbox SET uid_validity = 1")
+        replica.execute("UPDATE message SET content_id = NULL")
+    assert "was made anew" in mirror("fetch", file, "Lists/python", 1, environment=secret, status=1).stderr
     # What was wanted is kept in the file.
     mirror(url, "--to", file, environment=secret)
     with Replica(file) as replica:
@@ -240,6 +250,26 @@ def test_watching_stays_current_and_pushes_what_others_edit(tmp_path):
                 Outbox(replica).change_flags(replica.mailbox("INBOX"), 2, add=["$mine"])
                 wait_until(lambda: account(server.address)["INBOX"][2][0] == "$mine")
                 wait_until(same)
+
+
+def test_tls_is_verified(file, tmp_path):
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    secret = {"MODSEQ_PASSWORD": PASSWORD}
+    with serving(tls=context) as server:
+        secure = f"imaps://{USER}@127.0.0.1:{server.secure_address[1]}/"
+        plain = f"imap://{USER}@127.0.0.1:{server.address[1]}/"
+        mirror(secure, "--to", file, "--ca", tmp_path / "ca.pem", environment=secret)
+        mirror("push", file, "--ca", tmp_path / "ca.pem", environment=secret)
+        assert "certificate" in mirror(secure, "--to", file, environment=secret, status=1).stderr.lower()
+        other = tmp_path / "other.sqlite"
+        mirror(plain, "--to", other, "--starttls", "--ca", tmp_path / "ca.pem", environment=secret)
+        assert (
+            "certificate"
+            in mirror(plain, "--to", other, "--starttls", environment=secret, status=1).stderr.lower()
+        )
 
 
 def test_sets_that_people_write():

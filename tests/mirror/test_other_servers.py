@@ -91,6 +91,18 @@ def test_known_uids_that_fill_more_than_a_line(go, other, proxy, replica, monkey
     assert any(b"(1,17,25,29,31,32 1,33,49,57,60,61)" in line for line in proxy.said)
 
 
+def test_names_that_are_no_ascii(place, other, replica):
+    other.do("create", '"Gr&APwA3w-e &- mehr"')
+    other.append("Gr&APwA3w-e &- mehr", mail("hallo"))
+    report = asyncio.run(place.sync(replica))
+    assert report.doubts == {}
+    row = replica.mailbox("Grüße & mehr")
+    assert replica.summary(row.mailbox_id, 1).subject == "hallo"
+    Outbox(replica).move(replica.mailbox("INBOX"), 1, row.name)
+    assert asyncio.run(place.sync(replica)).pushed.conflicts == []
+    assert len(replica.known_uids(row.mailbox_id)) == 2
+
+
 async def _until(condition):
     async with asyncio.timeout(40):
         while not condition():  # noqa: ASYNC110 -- the condition is in another process

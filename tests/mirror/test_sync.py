@@ -299,6 +299,11 @@ def test_a_changed_uidvalidity_begins_anew(go, other, replica, proxy, kind):
     (edit,) = Outbox(replica).conflicts()
     assert edit.sides["reason"] == "the mailbox was made anew (UIDVALIDITY changed)"
     assert edit.sides["subject"] == "old"
+    # The UID is another message's now, which the old conflict does not concern.
+    Outbox(replica).change_flags(replica.mailbox("Archive"), 1, add=["$mine"])
+    Outbox(replica).move(replica.mailbox("Archive"), 1, "INBOX")
+    report = go()
+    assert len(report.pushed.done) == 2
 
 
 def test_renames_without_object_ids_are_a_new_mailbox(go, other, proxy):

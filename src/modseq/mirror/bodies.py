@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from modseq import clock, limits
 from modseq.client import Client
 from modseq.core.numset import NumSet
+from modseq.mirror.errors import MailboxMadeAnew
 from modseq.mirror.progress import Progress
 from modseq.mirror.records import MailboxRow
 from modseq.mirror.replica import Replica, Settings
@@ -22,6 +23,25 @@ def wanted_bodies(replica: Replica, row: MailboxRow, settings: Settings) -> list
     if settings.bodies == "recent":
         since = clock.now_seconds() - settings.recent_days * _SECONDS_PER_DAY
     return replica.without_body(row.mailbox_id, since)
+
+
+async def fetch_on_demand(
+    replica: Replica, client: Client, row: MailboxRow, uids: NumSet, progress: Progress
+) -> list[str]:
+    """
+    Fetch the bodies of these messages, whatever the mirror's settings; those that are there cost nothing.
+
+    Returns: notes for people.
+    Raises: MailboxMadeAnew when the UIDs mean other messages now.
+    """
+    wanted = [(uid, size) for uid, size in replica.without_body(row.mailbox_id) if uid in uids]
+    if not wanted:
+        return []
+    selected = await client.select(row.name, read_only=True)
+    if selected.uid_validity != row.uid_validity:
+        raise MailboxMadeAnew(f"{row.name} was made anew on the server: bring the mirror up to date first")
+    progress.expect("B", sum(size for _, size in wanted))
+    return await fetch_bodies(replica, client, row, wanted, progress)
 
 
 async def fetch_bodies(

@@ -8,7 +8,8 @@ MirrorError
 ├── NoSuchMessage     the copy has no such message, or it was moved or deleted offline
 ├── NoSuchEdit        the outbox has no such edit, or no conflict of this number
 ├── InvalidEdit       the edit makes no sense (a flag that no client may set, a move to where it is)
-└── BodyMissing       the copy does not have this message's body
+├── BodyMissing       the copy does not have this message's body
+└── MailboxMadeAnew   the server made the mailbox anew: the copy's UIDs mean other messages there
 """
 
 from __future__ import annotations
@@ -48,3 +49,7 @@ class InvalidEdit(MirrorError):
 
 class BodyMissing(MirrorError):
     """The copy does not have this message's body."""
+
+
+class MailboxMadeAnew(MirrorError):
+    """The server made the mailbox anew: the copy's UIDs mean other messages there."""

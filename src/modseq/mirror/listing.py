@@ -105,9 +105,7 @@ def _match(
     for row in gone:
         is_there = row.name in there
         why = "the mailbox is not mirrored any more" if is_there else "the mailbox was deleted or renamed"
-        for edit in outbox.edits():
-            if edit.mailbox_id == row.mailbox_id:
-                outbox.conflict(edit, why, "gone")
+        outbox.orphan(row.mailbox_id, why, "gone")
         replica.remove_mailbox(row.mailbox_id)
     if names:
         replica.rename_mailboxes(names)

@@ -146,10 +146,8 @@ class MailboxSync:
         mailbox_id = self._row.mailbox_id
         with self._replica.transaction():
             if self._is_reset:
-                outbox = Outbox(self._replica)
-                for edit in outbox.edits():
-                    if edit.mailbox_id == mailbox_id:
-                        outbox.conflict(edit, "the mailbox was made anew (UIDVALIDITY changed)", "unknown")
+                why = "the mailbox was made anew (UIDVALIDITY changed)"
+                Outbox(self._replica).orphan(mailbox_id, why, "unknown")
                 batch = dataclasses.replace(batch, reset=True)
             self._done += self._replica.apply(mailbox_id, batch)
         self._is_reset = False

@@ -339,6 +339,14 @@ class Outbox:
             )
             return self.edit(edit.edit_id)
 
+    def orphan(self, mailbox_id: int, reason: str, theirs: str) -> None:
+        """Keep all edits of a mailbox as conflicts that name no message any more: its UIDs mean nothing now."""
+        with self._replica.transaction():
+            for edit in self.edits():
+                if edit.mailbox_id == mailbox_id:
+                    self.conflict(edit, reason, theirs)
+            self._replica.execute("UPDATE edit SET mailbox_id = NULL WHERE mailbox_id = ?", (mailbox_id,))
+
     # --- inside ---
 
     def _naming(self, edit: Edit) -> dict[str, str]:

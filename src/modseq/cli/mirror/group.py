@@ -9,6 +9,7 @@ import click
 _SUB_COMMANDS = {
     "sync": ("modseq.cli.mirror.sync", "Make the copy, or bring it up to date (the word may be left out)."),
     "push": ("modseq.cli.mirror.sync", "Push offline edits and bring the copy up to date."),
+    "fetch": ("modseq.cli.mirror.sync", "Fetch the bodies of some messages, whatever --bodies says."),
     "status": ("modseq.cli.mirror.look", "Show mailboxes, watermarks, doubts and what waits."),
     "list": ("modseq.cli.mirror.look", "List the messages of a mailbox."),
     "search": ("modseq.cli.mirror.look", "Find messages in the copy."),

@@ -14,9 +14,11 @@ import click
 from modseq import clock
 from modseq.cli.mailstore import progress_option
 from modseq.cli.mirror.edit import say_conflict
-from modseq.cli.mirror.support import Bars, file_argument, globs_option, mirror_at, run
+from modseq.cli.mirror.support import Bars, file_argument, globs_option, mirror_at, named_uids, run
 from modseq.cli.output import Failure, fail, note, say
 from modseq.cli.remote import Login, login_from, remote_options
+from modseq.core.numset import NumSet
+from modseq.mirror.bodies import fetch_on_demand
 from modseq.mirror.replica import Bodies, Replica
 from modseq.mirror.sync import Report, synchronise
 from modseq.mirror.watch import Watch
@@ -109,11 +111,47 @@ def push_command(*, file: Path, no_verify: bool, progress_wanted: bool | None, *
     (exit status 1), which `modseq mirror conflicts` shows and `modseq mirror resolve` decides.
     """
     with mirror_at(file) as replica:
-        account = replica.settings().account
-        if not account:
-            fail("the mirror has no account yet: run modseq mirror imaps://USER@HOST/ first")
-        login = login_from(account, **remote)
+        login = login_from(_account(replica), **remote)
         _talk(replica, login, watch=False, poll=None, push=True, verify=not no_verify, bars=progress_wanted)
+
+
+@click.command("fetch")
+@file_argument
+@click.argument("mailbox")
+@click.argument("uids")
+@remote_options
+@progress_option
+def fetch_command(
+    *, file: Path, mailbox: str, uids: str, progress_wanted: bool | None, **remote: Any
+) -> None:
+    """Fetch the bodies of the messages UIDS (`7`, `3,5:9`) of MAILBOX that are not in FILE yet."""
+    with mirror_at(file) as replica:
+        row = replica.mailbox(mailbox)
+        wanted = NumSet(named_uids(replica, row, uids))
+        login = login_from(_account(replica), **remote)
+        bars = Bars(wanted=progress_wanted)
+
+        async def work() -> list[str]:
+            async with await login.connect() as client:
+                return await fetch_on_demand(replica, client, row, wanted, bars)
+
+        with replica.synchronising():
+            before = len(replica.without_body(row.mailbox_id))
+            try:
+                notes = run(work)
+            finally:
+                bars.close()
+        for text in notes:
+            note(f"{row.name}: {text}")
+        count = before - len(replica.without_body(row.mailbox_id))
+        say(f"Fetched {count:,} {'body' if count == 1 else 'bodies'}.")
+
+
+def _account(replica: Replica) -> str:
+    account = replica.settings().account
+    if not account:
+        fail("the mirror has no account yet: run modseq mirror imaps://USER@HOST/ first")
+    return account
 
 
 def _talk(
