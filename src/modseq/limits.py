@@ -254,6 +254,9 @@ MIME_PART_HEADER_CACHED_BYTES_MAX = 256
 
 # --- client: what a server may make a client hold ---------------------------------------------------
 
+CLOSING_SECONDS_MAX = 2.0
+"""How long a client that closes its connection waits for the other side's last word under TLS."""
+
 EVENTS_PENDING_MAX = 100_000
 """Unsolicited responses that wait to be taken, some 20 MB: a flag change of every message of a large mailbox."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import datetime as dt
 from collections.abc import Iterable, Mapping
@@ -63,7 +62,7 @@ class Client(Surface):
         """Close the connection at once, without a word."""
         self._x.is_broken = True
         self._runner.wire.abort()
-        await asyncio.sleep(0)
+        await self._runner.wire.wait_closed()
 
     async def logout(self) -> Completed:
         """Say good-bye and close the connection."""
@@ -72,7 +71,7 @@ class Client(Surface):
         finally:
             self._x.is_broken = True
             self._runner.wire.close()
-            await asyncio.sleep(0)
+            await self._runner.wire.wait_closed()
 
     async def __aenter__(self) -> Self:
         return self

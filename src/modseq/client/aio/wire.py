@@ -10,7 +10,7 @@ from typing import cast
 from modseq.client.errors import ConnectionFailed, ConnectionLost, TimedOut
 from modseq.client.options import Options
 from modseq.client.surface import keep_alive, tls_context
-from modseq.limits import RECEIVE_AHEAD_BYTES_MAX
+from modseq.limits import CLOSING_SECONDS_MAX, RECEIVE_AHEAD_BYTES_MAX
 
 
 class Interrupted(Exception):
@@ -30,6 +30,7 @@ class Wire(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._may_write = asyncio.Event()
         self._may_write.set()
+        self._gone = asyncio.Event()
         self._transport: asyncio.Transport | None = None
 
     # --- what asyncio calls ---
@@ -58,6 +59,7 @@ class Wire(asyncio.Protocol):
         self._has_ended = True
         self._error = exc
         self._may_write.set()
+        self._gone.set()
         self._wake()
 
     def pause_writing(self) -> None:
@@ -117,7 +119,11 @@ class Wire(asyncio.Protocol):
         self._received.clear()
         self._received_bytes = 0
         loop = asyncio.get_running_loop()
-        transport = await loop.start_tls(self._transport, self, context, server_hostname=host)
+        try:
+            transport = await loop.start_tls(self._transport, self, context, server_hostname=host)
+        except BaseException:
+            self._gone.set()  # asyncio closes the transport without a word to us.
+            raise
         self._transport = cast(asyncio.Transport, transport)
 
     def close(self) -> None:
@@ -129,6 +135,19 @@ class Wire(asyncio.Protocol):
         """Close at once."""
         if self._transport is not None:
             self._transport.abort()
+
+    async def wait_closed(self) -> None:
+        """
+        Return when nothing of the connection is left, so that the loop may end.
+
+        Under TLS the other side has a last word; one that never says it is cut.
+        """
+        try:
+            await asyncio.wait_for(self._gone.wait(), CLOSING_SECONDS_MAX)
+        except TimeoutError:
+            self.abort()
+        # The transport closes its socket in the step after it told us.
+        await asyncio.sleep(0)
 
     def keep_alive(self) -> None:
         """Let the kernel find out dead connections too."""
@@ -152,6 +171,9 @@ async def open_wire(options: Options) -> Wire:
             options.seconds,
         )
     except OSError as error:
+        # Where TLS failed there is a socket, which asyncio closes in its next step.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
         raise ConnectionFailed(
             f"no connection to {options.host}:{options.port}: {error or 'timed out'}"
         ) from error
