@@ -10,7 +10,9 @@ from mirror_net import Proxy, mirrored, url, without
 from mirror_support import mail
 from modseq import limits
 from modseq.client import connect
+from modseq.mirror.errors import MirrorBusy
 from modseq.mirror.outbox import Outbox
+from modseq.mirror.replica import Replica
 from modseq.mirror.watch import Watch
 
 
@@ -174,8 +176,6 @@ def test_watching_by_idle_and_a_connection_that_breaks(place, proxy, replica, ot
 
 
 def test_watching_pushes_what_another_process_edits(place, proxy, replica, other, monkeypatch):
-    from modseq.mirror.replica import Replica
-
     monkeypatch.setattr(limits, "MIRROR_OUTBOX_LOOK_SECONDS", 0.1)
 
     async def work() -> None:
@@ -186,5 +186,20 @@ def test_watching_pushes_what_another_process_edits(place, proxy, replica, other
             await _until(lambda: Outbox(replica).edits() == [])
             await _same(replica, place)
             assert "$mine" in mirrored(replica)["INBOX"][3][0]
+
+    asyncio.run(work())
+
+
+def test_watching_goes_on_when_another_process_is_at_work(place, proxy, replica, other, monkeypatch):
+    monkeypatch.setattr(limits, "MIRROR_RECONNECT_SECONDS_MIN", 0.1)
+
+    async def work() -> None:
+        async with _watching(replica, place, proxy, poll_seconds=0.2) as (reports, losses):
+            with Replica(replica.path) as second, second.synchronising():
+                await _until(lambda: losses)
+            assert isinstance(losses[0][0], MirrorBusy)
+            seen = len(reports)
+            await _until(lambda: len(reports) > seen)
+            assert reports[-1].doubts == {}
 
     asyncio.run(work())

@@ -385,3 +385,22 @@ def test_changes_while_the_copy_runs_are_not_lost(go, other, proxy, replica, mon
     assert next(acts, None) is None
     proxy.tamper = None
     go()
+
+
+def test_a_mailbox_that_cannot_be_opened_keeps_nobody_from_the_others(go, other, proxy, replica):
+    go()
+    other.append("INBOX", mail("new"))
+    other.append("Archive", mail("new"))
+
+    def refuse(line):
+        opened = next((said.split()[0] for said in proxy.said if b" EXAMINE INBOX" in said), None)
+        if opened and line.startswith(opened + b" OK"):
+            return [opened + b" NO [NOPERM] not yours"]
+        return [line]
+
+    proxy.tamper = refuse
+    report = go(right=False)
+    assert report.doubts == {"INBOX": "the server refuses it: not yours"}
+    assert counts(report)["Archive"] == (1, 0, 0)
+    proxy.tamper = None
+    go()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from modseq.client import Client
-from modseq.client.errors import MailboxNotFound
+from modseq.client.errors import CommandRefused, MailboxNotFound
 from modseq.mirror.bodies import fetch_bodies, wanted_bodies
 from modseq.mirror.errors import MirrorError
 from modseq.mirror.listing import Listed, Listing, looks_unchanged, reconcile
@@ -120,7 +120,14 @@ class _Run:
         try:
             outcome = await sync.run()
         except MailboxNotFound as error:
+            # Deleted since LIST: the next one tells.
             self._report.notes.append(f"{row.name}: not opened: {error.text}")
+            return
+        except CommandRefused as error:
+            # One mailbox that the server does not give must not keep us from the others.
+            doubt = f"the server refuses it: {error.text}"
+            self._replica.doubt(row.mailbox_id, doubt)
+            self._report.outcomes.append(Outcome(row.name, Applied(), doubt))
             return
         self._report.outcomes.append(outcome)
         if row.is_complete:
@@ -134,7 +141,7 @@ class _Run:
                 continue
             try:
                 selected = await self._client.select(row.name, read_only=True)
-            except MailboxNotFound:
+            except CommandRefused:
                 continue
             if selected.uid_validity == row.uid_validity:
                 await self._bodies_of(row)

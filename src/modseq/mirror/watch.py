@@ -15,7 +15,15 @@ from dataclasses import dataclass
 
 from modseq import limits
 from modseq.client import Client
-from modseq.client.errors import CommandFailed, ConnectionFailed, ConnectionLost, ProtocolViolated
+from modseq.client.errors import (
+    AuthenticationFailed,
+    CommandFailed,
+    CommandRefused,
+    ConnectionFailed,
+    ConnectionLost,
+    ProtocolViolated,
+)
+from modseq.mirror.errors import MirrorBusy
 from modseq.mirror.outbox import Outbox
 from modseq.mirror.progress import Progress
 from modseq.mirror.replica import Replica
@@ -62,7 +70,9 @@ class Watch:
                         await self._once(client)
                         pause = limits.MIRROR_RECONNECT_SECONDS_MIN
                         await self._news(client, is_notified=is_notified)
-            except (ConnectionLost, ConnectionFailed, ProtocolViolated) as error:
+            except AuthenticationFailed:
+                raise
+            except (ConnectionLost, ConnectionFailed, ProtocolViolated, CommandFailed, MirrorBusy) as error:
                 self.on_loss(error, pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, limits.MIRROR_RECONNECT_SECONDS_MAX)
@@ -118,7 +128,10 @@ class Watch:
         if rows and (client.selected is None or client.selected.mailbox != rows[0].name):
             # What happens between this and the next look is told by EXISTS at once, or found by the poll.
             before = rows[0]
-            selected = await client.select(before.name, read_only=True)
+            try:
+                selected = await client.select(before.name, read_only=True)
+            except CommandRefused:
+                return  # Gone or not ours to open: the poll tells.
             same = selected.exists == before.exists and selected.highest_mod_seq in (
                 None,
                 before.told_mod_seq,
