@@ -134,7 +134,7 @@ class SimTurnLock(TurnLock):
     Whoever drives the simulation begins no job that writes while another holds the turn, so nobody waits.
     """
 
-    __slots__ = ("_is_dead", "_pause")
+    __slots__ = ("_is_closed", "_is_dead", "_pause")
 
     def __init__(
         self, directory: Path, pause: Callable[[str, str], None], is_dead: Callable[[], bool]
@@ -142,6 +142,12 @@ class SimTurnLock(TurnLock):
         super().__init__(directory)
         self._pause = pause
         self._is_dead = is_dead
+        self._is_closed = False
+
+    def close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            super().close()
 
     def announce(self, *, own: bool = True) -> None:
         self._pause("announce", "turn")

@@ -53,7 +53,19 @@ SMALL = {
 SETTLED_SECONDS = 2.0
 """After so long nothing is under way any more: time passes quickly only while there is nothing to do."""
 
-WEATHERS = ("calm", "lossy", "cuts", "kill", "power", "fault", "full", "undone", "withheld", "storm")
+WEATHERS = (
+    "calm",
+    "lossy",
+    "cuts",
+    "kill",
+    "power",
+    "fault",
+    "full",
+    "undone",
+    "outage",
+    "withheld",
+    "storm",
+)
 
 
 class HistoryFailed(AssertionError):
@@ -133,6 +145,9 @@ def weather_of(kind: str, picks: random.Random, calls_max: int) -> Weather:
         # What failed must not come back by a crash that follows.
         weather.faults = {calls[0]: ("sync", 1)}
         weather.end_after_fault = picks.choice(("power", "kill")), picks.choice((0, 5, 10, 15, 25))
+    if kind == "outage":
+        # What the killed had written and not synced is told by those who come after, until the power fails.
+        weather.outage = calls[0], picks.choice((40, 70, 100, 140))
     if kind == "full":
         weather.faults = {calls[0]: ("full", picks.choice((1, 3, 30)))}
     return weather

@@ -39,6 +39,7 @@ def test_the_five_properties_hold(place, weather):
         "fault": "disk fault",
         "full": "disk fault",
         "undone": "disk fault",
+        "outage": "killed",
         "storm": "start failed",
     }
     assert weather not in wanted or met[wanted[weather]] > SHORT // 20

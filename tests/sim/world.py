@@ -26,6 +26,7 @@ from modseq.server.auth import Authenticator, PasswordCost, hash_password
 from modseq.server.connection import Doorman
 from modseq.server.service import Service
 from modseq.server.throttle import Throttle
+from modseq.storage.sqlite import account as accounts
 from modseq.storage.sqlite import files
 from modseq.storage.sqlite.store import SqliteStore
 from sim.clock import SimClock
@@ -65,6 +66,8 @@ class Weather:
         kill_at, power_cut_at: calls of the disk before which a process is killed, or the power fails.
         faults: calls of the disk before which it begins to fail: how, and for how many calls.
         end_after_fault: how many steps after a call that failed everything ends: by `power` or by `kill`.
+        outage: a call of the disk from which on the next sync of a log kills all processes, and how many
+            steps later the power fails.
         syncs: False for a disk that lies.
         settings: bounds of history and compression, as an operator chooses them.
 
@@ -78,6 +81,7 @@ class Weather:
     power_cut_at: list[int] = field(default_factory=list)
     faults: dict[int, tuple[str, int]] = field(default_factory=dict)
     end_after_fault: tuple[str, int] | None = None
+    outage: tuple[int, int] | None = None
     syncs: bool = True
     settings: files.Settings = field(default_factory=files.Settings)
 
@@ -103,6 +107,7 @@ class Process:
         self.loop = SimLoop(world.clock.monotonic_seconds)
         self.disk = ProcessDisk(world.disk, partial(world.at_disk, self), lambda: self.is_dead)
         self.lanes: list[SimLanes] = []
+        self.files: list[files.AccountFiles] = []
         self.store = SimStore(self, disk=self.disk, lanes=self._make_lanes, settings=world.weather.settings)
         self.running_jobs = 0
         self.service = Service(
@@ -167,9 +172,8 @@ class Process:
         """Give the kernel back what a dead process held."""
         for lanes in self.lanes:
             lanes.jobs.clear()
-        for account in self.store._known.values():
-            if account._files is not None:
-                account._files.close()
+        for each in self.files:
+            each.close()
         if self.store._users._connection is not None:
             self.store._users.close()
         self.loop.bury()
@@ -244,7 +248,7 @@ class World:
         self._writing = 0
         self._acting: list[Process] = []
         self._has_power = True
-        self._disk_calls = 0
+        self._power_until: int | None = None
 
     # --- the machine ---
 
@@ -252,6 +256,7 @@ class World:
         self._clock_before = clock.use(self.clock)
         self._turn_before = files.TurnLock
         files.TurnLock = self._turn_lock
+        accounts.AccountFiles = self._account_files
         self._errors = _Errors(self)
         log = logging.getLogger("modseq")
         self._propagated, log.propagate = log.propagate, False
@@ -271,11 +276,18 @@ class World:
         log.removeHandler(self._errors)
         log.propagate = self._propagated
         files.TurnLock = self._turn_before
+        accounts.AccountFiles = files.AccountFiles
         clock.use(self._clock_before)
 
     def _turn_lock(self, directory: Path) -> SimTurnLock:
         process = self._acting[-1]
         return SimTurnLock(directory, partial(self.at_disk, process), lambda: process.is_dead)
+
+    def _account_files(self, *args: Any) -> files.AccountFiles:
+        """Remember what a process has open: also what nobody was given yet when it dies."""
+        made = files.AccountFiles(*args)
+        self._acting[-1].files.append(made)
+        return made
 
     def boot(self) -> None:
         """Start the processes that are not there."""
@@ -339,6 +351,10 @@ class World:
         if weather.power_cut_at and calls >= weather.power_cut_at[0]:
             weather.power_cut_at.pop(0)
             self.cut_power()
+        elif weather.outage is not None and calls >= weather.outage[0] and kind == "sync" and "-wal" in path:
+            self._power_until = self.steps + weather.outage[1]
+            weather.outage = None
+            self.kill(*self.processes)
         elif weather.kill_at and calls >= weather.kill_at[0] and process.running_jobs:
             weather.kill_at.pop(0)
             self.kill(process)
@@ -368,6 +384,7 @@ class World:
         """Let nothing go wrong any more."""
         self.disk.heal()
         before = self.weather
+        self._power_until = None
         self.weather = Weather(nesting=before.nesting, syncs=before.syncs, settings=before.settings)
 
     @property
@@ -392,6 +409,10 @@ class World:
         self._tidy()
         if self.failure is not None:
             raise self.failure
+        if self._power_until is not None and self.steps >= self._power_until:
+            self._power_until = None
+            self.cut_power()
+            self._tidy()
         if self.weather.end_after_fault is not None and self.disk.has_failed:
             how, steps = self.weather.end_after_fault
             self.weather.end_after_fault = (how, steps - 1) if steps else None
