@@ -15,6 +15,7 @@ from conftest import examples
 from sim.history import WEATHERS, HistoryFailed, ground, run
 from sim.mutants import MUTANTS
 
+pytestmark = pytest.mark.timeout(400)
 SHORT = int(os.environ.get("MODSEQ_SIM_HISTORIES", "50"))
 SEEDS_MAX = 150
 

@@ -21,8 +21,8 @@ BOUNDS = {
     "store ms": Bound(20.0, 1.0),
 }
 """
-What may rise over a run. Each connection to a database fills a cache of 2 MB, slowly. The write-ahead log's file keeps the size of its longest moment. Latency doubles and
-more when a neighbour works: only a steady rise counts.
+What may rise over a run. Each connection to a database fills a cache of 2 MB, slowly; the write-ahead log's file
+keeps the size of its longest moment; latency doubles and more when a neighbour works: only a steady rise counts.
 """
 
 
