@@ -238,6 +238,7 @@ with Replica(Path({str(tmp_path / "m.sqlite")!r}), create=True) as replica:
         with Replica(tmp_path / "m.sqlite") as replica:
             report = asyncio.run(sync(replica, server.address))
             assert report.doubts == {}
+            assert [outcome.notes for outcome in report.outcomes] == [()]
             assert sum(outcome.applied.appeared for outcome in report.outcomes) == 700 - had
             assert mirrored(replica) == account(server.address)
             assert replica.without_body(replica.mailbox("INBOX").mailbox_id) == []

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import re
 
 import pytest
 
@@ -20,6 +21,7 @@ from mirror_net import (
 )
 from mirror_support import mail
 from modseq import limits
+from modseq.client.errors import ClientError
 from modseq.mirror.errors import MirrorBusy, MirrorError
 from modseq.mirror.outbox import Outbox
 from server.serving import serving
@@ -404,3 +406,22 @@ def test_a_mailbox_that_cannot_be_opened_keeps_nobody_from_the_others(go, other,
     assert counts(report)["Archive"] == (1, 0, 0)
     proxy.tamper = None
     go()
+
+
+def test_a_cut_between_pieces_loses_no_change_of_what_was_there(go, other, proxy, replica, monkeypatch):
+    """Pieces of new messages are committed before the changes of the others: the watermark stays until then."""
+    go()
+    monkeypatch.setattr(limits, "MIRROR_FETCH_MESSAGES_MAX", 2)
+    other.store("INBOX", "3", "+FLAGS (\\Flagged)")
+    other.expunge("INBOX", "4")
+    for n in range(6):
+        other.append("INBOX", mail(f"more {n}"))
+    proxy.swallow = re.compile(rb"^\* \d+ FETCH \(UID 10 ")
+    with pytest.raises(ClientError):
+        go()
+    proxy.swallow = None
+    row = replica.mailbox("INBOX")
+    assert replica.known_uids(row.mailbox_id).max == 13
+    assert not row.is_complete
+    (outcome,) = go().outcomes
+    assert outcome.notes == ()
