@@ -124,6 +124,7 @@ class Crew:
         work_seconds: float = 0.004,
         slow_part: float = 0.0,
         slow_seconds: float = 0.0,
+        back_part: float = 0.01,
         seed: int = 1,
         **queue: object,
     ) -> None:
@@ -139,6 +140,7 @@ class Crew:
             "work_seconds": work_seconds,
             "slow_part": slow_part,
             "slow_seconds": slow_seconds,
+            "back_part": back_part,
             "seconds": 10,
             "queue": {"lease": lease, "retries": 9, "poll": 1.0, **queue},
         }
@@ -189,6 +191,15 @@ class Crew:
 
     def errors(self) -> str:
         return self._errors.read_text("utf-8", "replace")[-4000:]
+
+    def work_seconds(self) -> float:
+        """Return how long it took from the first message begun to the last acknowledged."""
+        lines = [line.split() for line in self.notes.read_text().splitlines()]
+        moments = {
+            what: [float(moment) for moment, _, each, _ in lines if each == what]
+            for what in ("begin", "done")
+        }
+        return max(moments["done"]) - min(moments["begin"])
 
     # --- proof ---
 

@@ -22,10 +22,11 @@ class Notes:
         os.write(self._file, f"{time.monotonic():.6f} {os.getpid()} {what} {uid}\n".encode())
 
 
-async def work(queue, notes, picks, seconds_max, slow_part, slow_seconds):
+async def work(queue, notes, picks, told):
     while (job := await queue.next()) is not None:
         notes.write("begin", job.uid)
-        seconds = slow_seconds if picks.random() < slow_part else picks.random() * seconds_max
+        slow = picks.random() < told["slow_part"]
+        seconds = told["slow_seconds"] if slow else picks.random() * told["work_seconds"]
         body = await job.message()
         assert b"X-Task" in body, body
         if seconds > 0.001:
@@ -36,7 +37,7 @@ async def work(queue, notes, picks, seconds_max, slow_part, slow_seconds):
             else:
                 notes.write("lost", job.uid)
                 continue
-        if picks.random() < 0.01 and not job.is_last_attempt:
+        if picks.random() < told["back_part"] and not job.is_last_attempt:
             notes.write("back", job.uid)
             await _quietly(job.release())
             continue
@@ -62,12 +63,7 @@ async def main(told):
     loop.add_signal_handler(signal.SIGTERM, lambda: asyncio.ensure_future(queue.stop()))
     notes.write("ready", 0)
     async with queue:
-        await asyncio.gather(
-            *(
-                work(queue, notes, picks, told["work_seconds"], told["slow_part"], told["slow_seconds"])
-                for _ in range(told["at_a_time"])
-            )
-        )
+        await asyncio.gather(*(work(queue, notes, picks, told) for _ in range(told["at_a_time"])))
     counts = queue.tally.claims
     notes.write(
         f"tally:{counts.asked},{counts.won},{counts.refused},{counts.doubled},{queue.tally.reconnects}", 0

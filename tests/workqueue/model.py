@@ -177,16 +177,35 @@ class World:
         elif action < 54:
             self._serve_some()
         elif action < 58:
-            self.pass_time((0.1, 0.5, 1.2, 4.5)[action - 54])
+            # Mostly little: a claim takes some round trips, and must often succeed.
+            self.pass_time((0.02, 0.1, 0.4, (0.2, 1.3, 0.4, 4.5)[self.pick(4)])[action - 54])
         elif action == 58:
             self._break(self.workers[self.pick(len(self.workers))], crash=self.pick(3) == 0)
-        elif action < 61:
+        elif action == 59:
             self._bring()
+        elif action == 60:
+            self._herd()
         elif self.noise:
             uid = list(self.server.flags)[self.pick(len(self.server.flags))]
             mode = "-" if NOISE in self.server.flags[uid] else "+"
             self.server.write(Store((uid,), mode, (NOISE,)), [uid])
         self.check()
+
+    def _herd(self) -> None:
+        """New mail wakes everybody: all look at the same moment, and their STOREs meet at the server."""
+        self._bring()
+        idle = [worker for worker in self.workers if worker.steps is None and self.now >= worker.resume_at]
+        for worker in idle:
+            worker.steps = self._look_around(worker, 255)
+            self._send(worker, None)
+        for _ in range(3):
+            for worker in idle:
+                for _ in range(worker.waiting if worker.line.requests else 0):
+                    self._serve(worker.line)
+            for worker in idle:
+                if worker.steps is not None and not self.pick(4):
+                    continue
+                self.advance(worker) if worker.steps is not None else None
 
     def _bring(self) -> None:
         """Deliver a message where few are left to do."""

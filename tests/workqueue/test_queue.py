@@ -187,6 +187,23 @@ def test_only_what_the_criteria_match_is_work(queue_of, fill):
     assert run(work()) == (8, 1)
 
 
+@pytest.mark.parametrize(
+    "left", ["$By01 $By02 $Try1", "$By01", "$Claimed $By07 $By09", "$Claimed", "$Span3 $Try1"]
+)
+def test_what_the_dead_left_on_a_message_keeps_nobody_from_it(queue_of, fill, search, account, mailbox, left):
+    fill(1)
+    with account.talk() as talk:
+        talk.run(f"SELECT {mailbox}")
+        talk.run(f"UID STORE 1 +FLAGS ({left})")
+
+    async def work():
+        async with queue_of() as queue:
+            await (await queue.next()).ack()
+
+    run(work())
+    assert search(f"KEYWORD {DONE} UNKEYWORD {CLAIMED}") == [1]
+
+
 def test_new_mail_wakes_a_waiting_worker(queue_of, fill):
     async def work():
         async with queue_of(poll=30) as queue:

@@ -234,11 +234,11 @@ def take_over(uid: int, before: Seen, seen_at: float, me: Claimant) -> Steps[Hol
         uid, owner, old.owner, is_ended=is_ending, attempt=min(old.tries + (not is_ending), 10)
     )
     me.counts.asked += 1
-    (offered,) = yield from stores([Store((uid,), "+", tuple(sorted(owner)), before.mod_seq)])
+    (offered,) = yield from stores([Store((uid,), "+", (CLAIMED, *sorted(owner)), before.mod_seq)])
     seen = (yield from look([uid])).get(uid) if uid in offered.applied else None
     if (
         seen is None
-        or seen.standing != replace(old, owner=owner | old.owner)
+        or seen.standing != replace(old, owner=owner | old.owner, claimed=True)
         or me.terms.now() - seen_at > _seconds_of_one_beat(old, me.terms)
     ):
         me.counts.refused += 1

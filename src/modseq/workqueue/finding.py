@@ -52,6 +52,8 @@ class Finder:
         self._flagged: deque[int] = deque()
         self._fresh: deque[int] = deque()
         self._tried: deque[int] = deque()
+        # Names without a claim: left by one who died when somebody else gave the message back.
+        self._strays: set[int] = set()
         self._search_at = 0.0
         self._searched_at = 0.0
         self._look_at = 0.0
@@ -141,6 +143,10 @@ class Finder:
                     finds.free[uid] = None
         if tried:
             seen_now = await carry_out(client, look(tried))
+            strays = {uid for uid, each in seen_now.items() if each.standing.phase is Phase.OFFERED}
+            if strays - self._strays:
+                self.look_soon()
+            self._strays |= strays
             finds.free |= {
                 uid: seen_now[uid]
                 for uid in tried
@@ -164,11 +170,14 @@ class Finder:
     async def _look(self, client: imap.Client, held: Mapping[int, object]) -> None:
         """Look at what is claimed by others, or was and is not cleared."""
         found = await client.search(f"KEYWORD {CLAIMED} UNDELETED")
-        uids = [uid for uid in found.uids if uid not in held]
+        uids = [uid for uid in self._strays.union(found.uids) if uid not in held]
         asked_at = clock.monotonic_seconds()
         seen = await carry_out(client, look(uids))
         now = clock.monotonic_seconds()
         self._watch.keep_only(seen)
+        self._strays = {
+            uid for uid in self._strays & seen.keys() if seen[uid].standing.phase is Phase.OFFERED
+        }
         for uid, each in seen.items():
             if uid not in held and each.standing.phase is not Phase.ENDED:
                 self._watch.see(uid, each, asked_at, now)
