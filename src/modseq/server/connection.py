@@ -183,13 +183,16 @@ class Connection(asyncio.BufferedProtocol):
     # --- what asyncio calls ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let the client in and greet it, where the listener speaks TLS behind the handshake."""
+        """Let the client in and greet it, where the listener speaks TLS behind the handshake.
+
+        Event loops other than asyncio's shake hands themselves before they call this.
+        """
         raw = cast("asyncio.Transport", transport)
         self._transport = raw
         self.peer = peer_name(raw.get_extra_info("peername"))
         may_stay = self._doorman.admit(self)
         self._look_at_clock()
-        if not self._is_secure:
+        if not self._is_secure or raw.get_extra_info("sslcontext") is not None:
             self._speak_through(raw)
             if may_stay:
                 self._greet()
@@ -305,8 +308,9 @@ class Connection(asyncio.BufferedProtocol):
         """Close at once."""
         if self._out is not None:
             self._out.abort()
-        elif self._transport is not None:
-            self._transport.abort()
+        elif self._handshake is not None:
+            # Not every event loop tells the handshake that its connection is gone.
+            self._handshake.cancel()
 
     # --- what the doorman and the server call ---
 
@@ -365,8 +369,8 @@ class Connection(asyncio.BufferedProtocol):
             )
             if encrypted is None or self._is_lost:
                 raise ConnectionResetError("the client left during the handshake")
-        except OSError:
-            # asyncio does not report the loss of a connection whose handshake never ended.
+        except (OSError, asyncio.CancelledError):
+            # Event loops do not report the loss of a connection whose handshake never ended.
             transport.abort()
             self.connection_lost(None)
             raise

@@ -9,7 +9,7 @@ from asyncio import sslproto
 from collections.abc import Callable
 from pathlib import Path
 
-from modseq.limits import ACCEPTS_PER_TURN_MAX, LISTEN_BACKLOG, TLS_READ_BYTES
+from modseq.limits import ACCEPTS_PER_TURN_MAX, LISTEN_BACKLOG, TLS_HANDSHAKE_SECONDS_MAX, TLS_READ_BYTES
 from modseq.server.addresses import Address, address_of
 
 
@@ -19,21 +19,25 @@ class Listener:
 
     Args:
         bound: a bound socket (`addresses.bind`); the listener closes it.
-        protocol_factory: makes the protocol object of each connection, which encrypts it itself: so the
-            connection is counted before its handshake.
+        protocol_factory: makes the protocol object of each connection.
+        tls: what is spoken from the first octet; None for a protocol that speaks in the clear or upgrades
+            itself. On asyncio's own loop the protocol shakes hands, so that the connection is counted before;
+            uvloop loses what comes between accepting and `start_tls`, and shakes hands itself.
 
     """
 
-    __slots__ = ("_bound", "_factory", "_server", "address")
+    __slots__ = ("_bound", "_factory", "_server", "_tls", "address")
 
     def __init__(
         self,
         bound: socket.socket,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.address: Address = address_of(bound)
         self._bound = bound
         self._factory = protocol_factory
+        self._tls = tls
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -41,7 +45,14 @@ class Listener:
         loop = asyncio.get_running_loop()
         create = loop.create_unix_server if self._bound.family == socket.AF_UNIX else loop.create_server
         # asyncio accepts as many connections at once as the backlog holds; the kernel may hold more.
-        self._server = await create(self._factory, sock=self._bound, backlog=ACCEPTS_PER_TURN_MAX)
+        tls = None if isinstance(loop, asyncio.BaseEventLoop) else self._tls
+        self._server = await create(
+            self._factory,
+            sock=self._bound,
+            backlog=ACCEPTS_PER_TURN_MAX,
+            ssl=tls,
+            ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS_MAX if tls is not None else None,
+        )
         self._bound.listen(LISTEN_BACKLOG)
 
     def stop(self) -> None:

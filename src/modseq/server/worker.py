@@ -114,7 +114,7 @@ class Worker:
             "lmtp": self._lmtp.connection,
         }
         for protocol, bound in self._sockets:
-            listener = Listener(bound, factories[protocol])
+            listener = Listener(bound, factories[protocol], tls if protocol == "imaps" else None)
             self._listeners.append(listener)
             await listener.start()
 
