@@ -16,8 +16,6 @@ import contextlib
 import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
 
 from modseq import client as imap
 from modseq import clock
@@ -51,52 +49,12 @@ from modseq.workqueue.lease import Fate, Hold, Terms
 from modseq.workqueue.performing import carry_out
 from modseq.workqueue.requests import Seen
 from modseq.workqueue.settings import DELETE, Settings
+from modseq.workqueue.wishes import Kind, Ready, Tally, Wish
 
 logger = logging.getLogger("modseq.workqueue")
 
-Kind = Literal["done", "failed", "release", "extend", "body"]
 _PASSING = ("UNAVAILABLE", "INUSE", "SERVERBUG")
 _BROKEN = (ConnectionFailed, ConnectionLost, ProtocolViolated, OSError)
-
-
-@dataclass(slots=True, eq=False)
-class Wish:
-    """What a worker wants done with a message that it holds."""
-
-    kind: Kind
-    hold: Hold
-    answer: asyncio.Future[bytes | None]
-    delay_seconds: float = 0.0
-    is_unstarted: bool = False
-
-
-@dataclass(slots=True)
-class Tally:
-    """
-    What happened so far.
-
-    Attributes:
-        done, failed, released: messages by how their attempt ended.
-        lost: messages whose lease ended first.
-        reconnects: connections that broke.
-        claims: what claiming cost.
-
-    """
-
-    done: int = 0
-    failed: int = 0
-    released: int = 0
-    lost: int = 0
-    reconnects: int = 0
-    claims: claiming.Counts = field(default_factory=claiming.Counts)
-
-
-@dataclass(slots=True)
-class Ready:
-    """A message that was claimed and waits to be taken, with its body where that is short."""
-
-    hold: Hold
-    body: bytes | None = None
 
 
 class Engine:

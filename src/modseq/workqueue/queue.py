@@ -16,10 +16,11 @@ from weakref import WeakValueDictionary
 from modseq import clock
 from modseq.client.options import parse_url
 from modseq.limits import CLAIMS_PER_STORE_MAX
-from modseq.workqueue.engine import Engine, Kind, Ready, Tally, as_queue_error
+from modseq.workqueue.engine import Engine, as_queue_error
 from modseq.workqueue.errors import LeaseLost
 from modseq.workqueue.lease import Hold
 from modseq.workqueue.settings import KEEP, Settings
+from modseq.workqueue.wishes import Kind, Ready, Tally
 
 
 class Job:
