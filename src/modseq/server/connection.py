@@ -308,9 +308,12 @@ class Connection(asyncio.BufferedProtocol):
         """Close at once."""
         if self._out is not None:
             self._out.abort()
-        elif self._handshake is not None:
-            # Not every event loop tells the handshake that its connection is gone.
-            self._handshake.cancel()
+        elif self._transport is not None:
+            # The handshake may not have begun, or not be told that its connection is gone.
+            if self._handshake is not None:
+                self._handshake.cancel()
+            self._transport.abort()
+            asyncio.get_running_loop().call_soon(self.connection_lost, None)
 
     # --- what the doorman and the server call ---
 
