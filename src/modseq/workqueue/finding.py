@@ -58,7 +58,7 @@ class Finder:
         self._searched_at = 0.0
         self._look_at = 0.0
         self._handed_out_at: deque[float] = deque(maxlen=settings.claims_max)
-        self._is_crowded = False
+        self._must_look = True
 
     def start_over(self) -> None:
         """Search anew: the connection is."""
@@ -81,6 +81,7 @@ class Finder:
         """Look at what is claimed sooner than planned: something there may have come free."""
         soon = clock.monotonic_seconds() + LOOK_AGAIN_SECONDS_MIN * (0.2 + clock.random_below(1_000) / 1_000)
         self._look_at = min(self._look_at, soon)
+        self._must_look = True
         self._search_at = min(self._search_at, soon)
 
     def next_moment(self, now: float) -> float:
@@ -92,7 +93,7 @@ class Finder:
     def is_empty(self) -> bool:
         """Return whether nothing was found that is free, or will be when its delay is over."""
         waiting = (each.standing.phase for each in self._watch.holders().values())
-        return not (self._flagged or self._fresh or self._tried) and not any(
+        return not (self._flagged or self._fresh or self._tried or self._must_look) and not any(
             phase in (*CLAIMABLE, Phase.OFFERED) for phase in waiting
         )
 
@@ -169,6 +170,7 @@ class Finder:
 
     async def _look(self, client: imap.Client, held: Mapping[int, object]) -> None:
         """Look at what is claimed by others, or was and is not cleared."""
+        self._must_look = False
         found = await client.search(f"KEYWORD {CLAIMED} UNDELETED")
         uids = [uid for uid in self._strays.union(found.uids) if uid not in held]
         asked_at = clock.monotonic_seconds()
