@@ -1,6 +1,8 @@
 """The session: order, bad input, bounded memory, errors of handlers, many commands at once."""
 
 import asyncio
+import socket
+import struct
 import time
 import tracemalloc
 
@@ -208,6 +210,43 @@ def test_no_command_overtakes_one_that_needs_time_before_it_stands_in_line(talk,
     talk.peer().send(b"a CHECK\r\nb CHECK\r\nc CHECK\r\n")
     talk.run("S: a OK\nS: b OK\nS: c OK")
     assert events == ["commit a", "finish a", "commit b", "commit c", "finish b", "finish c"]
+
+
+def test_nothing_is_told_of_commands_whose_client_has_gone(server, talk, row, caplog):
+    finished = []
+    gate = asyncio.Event()
+
+    @row("CHECK", joins_batch=True)
+    def check(session, command):
+        async def commit():
+            await gate.wait()
+
+        def finish(_):
+            finished.append(command.tag)
+            return ok("done")
+
+        return Submitted(asyncio.ensure_future(commit()), finish)
+
+    talk.run("C: n NOOP\nS: n OK")
+    (session,) = server.service.sessions
+    talk.peer().send(b"a CHECK\r\nb CHECK\r\n")
+    # A reset: whoever only stops sending is still told.
+    talk.peer().socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    async def until(holds):
+        while not holds():  # noqa: ASYNC110 -- nobody announces it
+            await asyncio.sleep(0.01)
+
+    async def let_go():
+        gate.set()
+
+    server.call(until(lambda: session.is_working))
+    talk.peer().close()
+    server.call(until(lambda: session.out.is_lost))
+    server.call(let_go())
+    server.call(until(lambda: not session.is_working))
+    assert finished == []
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_a_refused_command_in_a_batch_is_answered_in_its_place(talk, row):

@@ -256,18 +256,30 @@ def run_crew(
     restart=None,
     restart_every: float = 5.0,
     noise: bool = False,
+    trouble_seconds: float = float("inf"),
     seconds_max: float = 90.0,
 ) -> Outcome:
-    """Have a crew work a full mailbox off while things happen to it; prove what must hold."""
+    """
+    Have a crew work a full mailbox off while things happen to it; prove what must hold.
+
+    Args:
+        trouble_seconds: how long workers are killed, connections cut and the server killed; what is left then
+            is done in peace.
+    """
     begun = time.monotonic()
+    peace = begun + trouble_seconds
     until = begun + seconds_max
     next_kill = begun + (kill_every or 0)
     next_restart = begun + restart_every
     next_count = begun
     over = threading.Event()
+
+    def in_time():
+        return cut() if cut is not None and time.monotonic() < peace else None
+
     with contextlib.ExitStack() as stack:
         if cut is not None or restart is not None:
-            crew.proxy = stack.enter_context(CuttingProxy(crew.account.address, cut or (lambda: None)))
+            crew.proxy = stack.enter_context(CuttingProxy(crew.account.address, in_time))
         if noise:
             thread = threading.Thread(target=_make_noise, args=(crew.account, count, over), daemon=True)
             thread.start()
@@ -279,10 +291,10 @@ def run_crew(
             time.sleep(0.02)
             now = time.monotonic()
             assert now < until, (f"{open_count(crew.account)} messages are left", crew.errors())
-            if kill_every is not None and now >= next_kill:
+            if kill_every is not None and next_kill <= now < peace:
                 crew.kill_one()
                 next_kill = now + kill_every * (0.5 + crew.picks.random())
-            if restart is not None and now >= next_restart:
+            if restart is not None and next_restart <= now < peace:
                 crew.account.address = restart()
                 crew.proxy.upstream = crew.account.address
                 crew.outcome.restarts += 1

@@ -84,7 +84,11 @@ async def _begin(session: Session, row: Row, command: Command) -> Reply | Submit
 async def _finish(session: Session, row: Row, command: Command, submitted: Submitted) -> None:
     """Wait for a commit, let the command say what came of it, and reply."""
     try:
-        result = submitted.finish(await submitted.commit)
+        outcome = await submitted.commit
+        if session.out.is_lost:
+            # Nobody is left to be told, and what the client had selected may be left already.
+            raise ClientGone
+        result = submitted.finish(outcome)
         reply = result if isinstance(result, Reply) else await result
     except Exception as error:  # noqa: BLE001 -- see _begin
         reply = _reply_to(session, error)
