@@ -16,7 +16,7 @@ from sim.history import WEATHERS, HistoryFailed, ground, run
 from sim.mutants import MUTANTS
 
 pytestmark = pytest.mark.timeout(400)
-SHORT = int(os.environ.get("MODSEQ_SIM_HISTORIES", "50"))
+SHORT = int(os.environ.get("MODSEQ_SIM_HISTORIES", "200"))
 SEEDS_MAX = 150
 
 
