@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -10,45 +9,36 @@ from collections.abc import Sequence
 import click
 
 from modseq import __version__
+from modseq.cli.groups import LazyGroup
 
 _SUB_COMMANDS = {
-    "serve": ("modseq.cli.serve", "Serve mail by IMAP and LMTP."),
-    "demo": ("modseq.cli.demo", "Try it: a server with an account and some mail."),
-    "user": ("modseq.cli.user", "Add, remove and list users, change passwords."),
-    "mailbox": ("modseq.cli.mailbox", "List, create, delete and rename mailboxes."),
-    "import": ("modseq.cli.import_mail", "Bring mail in from mbox, Maildir and message files."),
-    "export": ("modseq.cli.export_mail", "Write a mailbox to an mbox file or a Maildir."),
-    "mirror": ("modseq.cli.mirror.group", "Keep an offline copy of an IMAP account, and edit it offline."),
-    "check": ("modseq.cli.check", "Check any IMAP server against RFC 7162, with races and lost history."),
-    "bench": ("modseq.cli.bench", "Measure this server, and others beside it."),
-    "work": ("modseq.cli.work.group", "Run a command for each message of a mailbox that workers share."),
-    "admin": ("modseq.cli.admin", "Check, compact and measure the store."),
+    "serve": ("modseq.cli.serve:command", "Serve mail by IMAP and LMTP."),
+    "demo": ("modseq.cli.demo:command", "Try it: a server with an account and some mail."),
+    "user": ("modseq.cli.user:command", "Add, remove and list users, change passwords."),
+    "mailbox": ("modseq.cli.mailbox:command", "List, create, delete and rename mailboxes."),
+    "import": ("modseq.cli.import_mail:command", "Bring mail in from mbox, Maildir and message files."),
+    "export": ("modseq.cli.export_mail:command", "Write a mailbox to an mbox file or a Maildir."),
+    "mirror": (
+        "modseq.cli.mirror.group:command",
+        "Keep an offline copy of an IMAP account, and edit it offline.",
+    ),
+    "check": (
+        "modseq.cli.check:command",
+        "Check any IMAP server against RFC 7162, with races and lost history.",
+    ),
+    "bench": ("modseq.cli.bench:command", "Measure this server, and others beside it."),
+    "work": (
+        "modseq.cli.work.group:command",
+        "Run a command for each message of a mailbox that workers share.",
+    ),
+    "admin": ("modseq.cli.admin:command", "Check, compact and measure the store."),
 }
-"""Each sub-command: the module whose `command` it is, and its summary in the list of all."""
+"""Each sub-command: where it stands, and its summary in the list of all."""
 
 
-class _Program(click.Group):
-    """The group of all sub-commands."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
-        """Return the names in the order of the list above."""
-        return list(_SUB_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Load a sub-command."""
-        if cmd_name not in _SUB_COMMANDS:
-            return None
-        command = importlib.import_module(_SUB_COMMANDS[cmd_name][0]).command
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """List the sub-commands without loading them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in _SUB_COMMANDS.items()])
-
-
-@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, sub_commands=_SUB_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="modseq")
 def program() -> None:
     """
