@@ -192,6 +192,15 @@ class Crew:
     def errors(self) -> str:
         return self._errors.read_text("utf-8", "replace")[-4000:]
 
+    def notes_of(self, fetched: list[bytes]) -> list[str]:
+        """Return what was noted of messages, and by which processes that are still there."""
+        uids = {line.partition(b"UID ")[2].split()[0].decode() for line in fetched if b"UID " in line}
+        lines = [line.split() for line in self.notes.read_text().splitlines()]
+        alive = [process.pid for process in self._processes]
+        return [" ".join(line) for line in lines if line[3] in uids] + [
+            f"alive: {alive}, now {time.monotonic()}"
+        ]
+
     def work_seconds(self) -> float:
         """Return how long it took from the first message begun to the last acknowledged."""
         lines = [line.split() for line in self.notes.read_text().splitlines()]
@@ -247,6 +256,14 @@ def open_count(account: Account) -> int:
         return len(talk.search(OPEN))
 
 
+def left(account: Account) -> list[bytes]:
+    """Return what is still to be done, with its flags."""
+    with account.talk() as talk:
+        talk.run("EXAMINE INBOX")
+        uids = talk.search(OPEN)
+        return talk.run(f"UID FETCH {','.join(map(str, uids))} (FLAGS MODSEQ)") if uids else []
+
+
 def run_crew(
     crew: Crew,
     count: int,
@@ -290,7 +307,7 @@ def run_crew(
         while True:
             time.sleep(0.02)
             now = time.monotonic()
-            assert now < until, (f"{open_count(crew.account)} messages are left", crew.errors())
+            assert now < until, (left(crew.account), crew.notes_of(left(crew.account)), crew.errors()[-1000:])
             if kill_every is not None and next_kill <= now < peace:
                 crew.kill_one()
                 next_kill = now + kill_every * (0.5 + crew.picks.random())

@@ -37,11 +37,13 @@ def prove(place, account, *, count, noise, restart=None):
         account,
         workers=WORKERS,
         at_a_time=6 if FULL else 2,
-        lease=5.0 if FULL else 3.0,
+        lease=5.0,
+        # Few messages are spread over some seconds, or all would be done before anything happens.
+        work_seconds=0.004 if FULL else 0.8,
         slow_part=0.002,
         slow_seconds=4,
     )
-    every = 6.0 if FULL else 2.5
+    every = 6.0 if FULL else 1.0
     outcome = run_crew(
         crew,
         count,
@@ -49,7 +51,7 @@ def prove(place, account, *, count, noise, restart=None):
         cut=cuts(5),
         noise=noise,
         restart=restart,
-        restart_every=30 if FULL else 5,
+        restart_every=30 if FULL else 2,
         trouble_seconds=float("inf") if FULL else 15.0,
         seconds_max=SECONDS_MAX,
     )

@@ -92,12 +92,13 @@ class Watch:
         """
         True when nobody can have renewed in between.
 
-        Keywords that are the same prove it only if two heartbeats do not fit between the looks, or if nothing at all
-        has changed on the message: another program may change other flags.
+        Of a heartbeat, keywords that are the same prove it only if two beats do not fit between the looks, or if
+        nothing at all has changed on the message: another program may change other flags, also all the time. Where no
+        heart beats nothing is renewed; names written anew meanwhile are taken away too early, which costs a claim.
         """
         if _of_the_queue(known.seen.standing) != _of_the_queue(seen.standing):
             return False
-        if known.seen.mod_seq == seen.mod_seq:
+        if known.seen.mod_seq == seen.mod_seq or seen.standing.phase is not Phase.HELD:
             return True
         return now - known.latest <= self._seconds(seen.standing) * LEASE_EXTEND_PART
 
