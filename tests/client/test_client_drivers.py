@@ -1,7 +1,9 @@
 """What only a socket shows: TLS, silence, files, slow readers, tasks that go away. Both drivers."""
 
 import asyncio
+import contextlib
 import io
+import signal
 import socket
 import ssl
 import time
@@ -12,8 +14,11 @@ import trustme
 from client.blocking import DRIVES
 from client.fake import fake
 from modseq.client import (
+    Alert,
     ConnectionFailed,
     ConnectionLost,
+    Exists,
+    Expunged,
     ServerSaidBye,
     SyncIncomplete,
     SyncState,
@@ -303,6 +308,73 @@ def test_an_error_in_the_loop_leaves_no_state(drive):
             list(sync)
         with pytest.raises(SyncIncomplete):
             _ = sync.state
+        client.close()
+
+
+def test_events_that_nobody_read_before_idle_was_left_are_kept(drive):
+    def script(talk):
+        talk.greet("IMAP4rev1 IDLE")
+        tag, _ = talk.command()
+        talk.say("+ idling", "* 3 EXISTS", "* 1 EXPUNGE", "* OK [ALERT] now")
+        assert talk.line() == "DONE"
+        talk.say("* 1 EXPUNGE", f"{tag} OK done")
+        talk.ok("* BYE bye")
+
+    with fake(script) as server, drive(server.url, seconds=5) as client:
+        with client.idle() as events:
+            assert next(iter(events)) == Exists(3)
+        assert client.events.take() == (Expunged(1), Alert("now"), Expunged(1))
+
+
+class Alarmed(BaseException):
+    """What a signal handler raises."""
+
+
+@contextlib.contextmanager
+def alarm(seconds):
+    def ring(*_):
+        raise Alarmed
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_signal_while_the_blocking_client_listens():
+    def script(talk):
+        talk.greet("IMAP4rev1 IDLE")
+        tag, _ = talk.command()
+        talk.say("+ idling")
+        assert talk.line() == "DONE"
+        talk.say("* 3 EXISTS", f"{tag} OK done")
+        talk.ok()
+        talk.ok("* BYE bye")
+
+    with fake(script) as server, DRIVES["sync"](server.url, seconds=5) as client:
+        with pytest.raises(Alarmed), alarm(0.2):
+            client.wait(60)
+        assert client.noop().text == "done"
+        assert client.events.take() == (Exists(3),)
+
+
+def test_a_signal_while_the_blocking_client_sends():
+    """How much went out nobody knows: the connection is closed."""
+
+    def script(talk):
+        talk.greet("IMAP4rev1 LITERAL+")
+        time.sleep(1)
+
+    with fake(script) as server:
+        client = DRIVES["sync"](server.url, seconds=5)
+        with pytest.raises(Alarmed), alarm(0.3):
+            client.append("INBOX", bytes(64 * 2**20))
+        assert not client.is_open
+        with pytest.raises(ConnectionLost):
+            client.noop()
         client.close()
 
 

@@ -13,7 +13,7 @@ running command asked for just that; HIGHESTMODSEQ, CLOSED, UIDNOTSTICKY and ALE
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -143,6 +143,10 @@ class EventLog:
         taken = tuple(self._pending)
         self._pending.clear()
         return taken
+
+    def give_back(self, events: Iterable[Event]) -> None:
+        """Keep again what was taken and then read by nobody, before all that came since."""
+        self._pending.extendleft(reversed(tuple(events)))
 
     def __len__(self) -> int:
         return len(self._pending)

@@ -484,19 +484,49 @@ class Exchange:
         self._lost = self._lost or error
 
     def abandon(self, running: Running) -> None:
-        """Note that nobody waits for this command any more. Half sent, it has broken the connection."""
+        """
+        Note that nobody waits for this command any more.
+
+        Half sent, it has broken the connection; so has one after which nothing is what it was: who is logged in,
+        what the octets mean.
+        """
         if running.is_over:
             return
-        if not running.is_sent:
+        if not running.is_sent or running.name in _TURNING:
             self.is_broken = True
             return
         running.is_abandoned = True
+
+    def parting_words(self) -> bytes:
+        """
+        Return what ends commands that nobody waits for and the server would not end by itself: DONE, once.
+
+        Before the server gave leave to go on nothing can be said: who comes next says it.
+
+        RFC: 2177 section 3
+        """
+        words = b""
+        for each in self.running:
+            if each.is_abandoned and each.farewell is not None and each.continuation is not None:
+                words += self.encode(each.farewell)
+                each.farewell = None
+        return words
+
+    def leave_mailbox(self) -> None:
+        """Note that events from here on are about another mailbox, or none; never raises, for verbs on their way out."""
+        self.selected = None
+        try:
+            self.events.add(MailboxClosed())
+        except EventsOverflowed:
+            self.is_broken = True
 
     @property
     def abandoned(self) -> Running | None:
         """The first command that was left alone and has no reply yet."""
         return next((each for each in self.running if each.is_abandoned), None)
 
+
+_TURNING = frozenset({"AUTHENTICATE", "COMPRESS", "LOGIN", "STARTTLS"})
 
 _OF_REV2 = frozenset(
     {

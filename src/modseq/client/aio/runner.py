@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any, Protocol, TypeVar, cast
 
 from modseq.client.aio.wire import Wire
@@ -31,6 +33,8 @@ class Runner:
     Attributes:
         turn: held by whoever runs a verb.
         stream: the stream that is open; only one that can be paused lets others run.
+        is_listening: whether that stream has the turn, and so may be interrupted.
+        asking: how many wait for the turn who are no listeners; listeners let them pass.
 
     """
 
@@ -39,6 +43,8 @@ class Runner:
         self.wire = wire
         self.turn = asyncio.Lock()
         self.stream: OpenStream | None = None
+        self.is_listening = False
+        self.asking = 0
 
     async def step(self, verb: Verb[Any]) -> tuple[bool, Any]:
         """Run a verb until it emits values (False and them) or ends (True and its result)."""
@@ -63,9 +69,15 @@ class Runner:
             verb.close()
             if isinstance(error, ConnectionLost):
                 self.x.lose(error)
-            if self.x.is_broken:
-                self.wire.abort()
+            self.leave()
             raise
+
+    def leave(self) -> None:
+        """After a verb was left early: cut what is broken, and say what can be said without waiting."""
+        if self.x.is_broken:
+            self.wire.abort()
+        elif octets := self.x.parting_words():
+            self.wire.send_in_passing(octets)
 
     async def _send_from(self, effect: SendFrom) -> None:
         literal = FileLiteral(effect.source, effect.length)
@@ -75,12 +87,24 @@ class Runner:
             left -= len(piece)
             await self.wire.send(piece)
 
+    @contextlib.asynccontextmanager
+    async def taken(self) -> AsyncIterator[None]:
+        """Have the turn; who only listens is interrupted."""
+        self.asking += 1
+        try:
+            if self.is_listening:
+                self.wire.interrupt()
+            await self.turn.acquire()
+        finally:
+            self.asking -= 1
+        try:
+            yield
+        finally:
+            self.turn.release()
+
     async def run(self, verb: Verb[T]) -> T:
         """Run a verb to its end, when its turn comes."""
-        stream = self.stream
-        if stream is not None and stream.is_pausable and self.turn.locked():
-            self.wire.interrupt()
-        async with self.turn:
+        async with self.taken():
             self.pause_stream()
             await self.settle()
             _, result = await self.step(verb)

@@ -17,7 +17,7 @@ from modseq.client.events import Event
 from modseq.client.results import SyncChange, SyncOutcome, SyncState
 from modseq.client.surface import Batch
 from modseq.client.verbs import idle, sync
-from modseq.client.verbs.command import together
+from modseq.client.verbs.command import give_up, together
 
 T = TypeVar("T")
 
@@ -51,25 +51,38 @@ class Stream(Generic[T]):
     async def _advance(self) -> None:
         """Run the verb until it emits or ends."""
         runner = self._runner
-        async with runner.turn:
+        async with runner.taken():
             try:
-                if self._verb is None:
-                    if runner.stream is not self:
-                        runner.pause_stream()
-                    await runner.settle()
-                    self._verb = self._begin()
-                    runner.stream = self
-                is_over, value = await runner.step(self._verb)
+                is_over, value = await self._step()
             except BaseException:
                 self._is_over = True
                 self._leave()
                 raise
+        self._take(value, is_over=is_over)
+
+    def _take(self, value: Any, *, is_over: bool) -> None:
+        """Take what the verb emitted or, at its end, returned."""
         if is_over:
             self._is_over = True
             self._leave()
             self._ended(value)
         else:
             self._values.extend(value)
+
+    async def _step(self) -> tuple[bool, Any]:
+        """Begin the verb if it has not begun, and run it on."""
+        runner = self._runner
+        if self._verb is None:
+            if runner.stream is not self:
+                runner.pause_stream()
+            await runner.settle()
+            self._verb = self._begin()
+            runner.stream = self
+        return await runner.step(self._verb)
+
+    def _drop(self) -> None:
+        """Forget values that nobody read."""
+        self._values.clear()
 
     def _leave(self) -> None:
         if self._runner.stream is self:
@@ -84,29 +97,33 @@ class Stream(Generic[T]):
 
     async def aclose(self) -> None:
         """Leave the stream; what is still to come is dropped."""
-        self._values.clear()
-        if self._verb is None or self._is_over:
-            self._is_over = True
-            self._leave()
-            return
-        self._is_over = True
-        self._verb.close()
-        runner = self._runner
-        try:
-            async with runner.turn:
-                if runner.x.is_broken:
-                    runner.wire.abort()
-                else:
+        if self._abandon():
+            runner = self._runner
+            async with runner.taken():
+                if not runner.x.is_broken:
                     with contextlib.suppress(ConnectionLost):
                         await runner.settle()
-        finally:
-            self._leave()
+
+    def _abandon(self) -> bool:
+        """Leave the stream without a wait; return whether something of its answer may be still to come."""
+        self._drop()
+        is_left_early = self._verb is not None and not self._is_over
+        self._is_over = True
+        if self._verb is not None and is_left_early:
+            self._verb.close()
+            self._runner.leave()
+        self._leave()
+        return is_left_early
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
-        await self.aclose()
+    async def __aexit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        if kind is None or issubclass(kind, Exception):
+            await self.aclose()
+        else:
+            # Cancelled: whoever comes next hears the rest of the answer out.
+            self._abandon()
 
 
 class BodyStream(Stream[bytes]):
@@ -145,7 +162,7 @@ class BodyStream(Stream[bytes]):
 
 
 class IdleStream(Stream[Event]):
-    """Events of IDLE. A command pauses it; it goes on with the next event asked for."""
+    """Events of IDLE. A command pauses it; it goes on with the next event asked for. Unread ones stay in `events`."""
 
     is_pausable = True
 
@@ -157,19 +174,35 @@ class IdleStream(Stream[Event]):
         left = None if self._until is None else max(0.0, self._until - clock.monotonic_seconds())
         return idle.idle(self._runner.x, left)
 
+    def _drop(self) -> None:
+        self._runner.x.events.give_back(self._values)
+        self._values.clear()
+
     def pause(self) -> None:
         """Stop listening; the next value asked for begins anew."""
         if self._verb is not None:
             self._verb.close()
             self._verb = None
+            self._runner.leave()
 
     async def _advance(self) -> None:
-        try:
-            await super()._advance()
-        except Interrupted:
-            self._is_over = False
-            self._verb = None
-            self._runner.stream = self
+        runner = self._runner
+        async with runner.turn:
+            if self._is_over or runner.asking:
+                return
+            runner.is_listening = True
+            try:
+                is_over, value = await self._step()
+            except Interrupted:
+                self._verb = None
+                return
+            except BaseException:
+                self._is_over = True
+                self._leave()
+                raise
+            finally:
+                runner.is_listening = False
+        self._take(value, is_over=is_over or self._is_over)
 
 
 class Sync(Stream[SyncChange]):
@@ -219,5 +252,8 @@ class Pipeline(Batch):
             for each in self.pending:
                 each.verb.close()
             return
-        if self.pending:
-            await self._runner.run(together(self._x, self.pending))
+        try:
+            if self.pending:
+                await self._runner.run(together(self._x, self.pending))
+        finally:
+            give_up(self.pending)

@@ -84,13 +84,18 @@ class Wire(asyncio.Protocol):
     async def receive(self, seconds: float | None) -> bytes | None:
         """Return what came, b"" at the end, None after so many seconds of silence."""
         if not self._received and not self._has_ended:
-            self._waiter = asyncio.get_running_loop().create_future()
+            # Not asyncio.wait_for: under Python 3.11 it forgets a cancellation that comes together with octets.
+            loop = asyncio.get_running_loop()
+            self._waiter = loop.create_future()
+            timer = None if seconds is None else loop.call_later(seconds, self._wake)
             try:
-                await asyncio.wait_for(self._waiter, seconds)
-            except TimeoutError:
-                return None
+                await self._waiter
             finally:
                 self._waiter = None
+                if timer is not None:
+                    timer.cancel()
+            if not self._received and not self._has_ended:
+                return None
         if not self._received:
             if self._error is not None:
                 raise ConnectionLost(f"the connection broke: {self._error}") from self._error
@@ -109,9 +114,15 @@ class Wire(asyncio.Protocol):
         self._transport.write(data)
         if not self._may_write.is_set():
             try:
-                await asyncio.wait_for(self._may_write.wait(), self._seconds)
+                async with asyncio.timeout(self._seconds):
+                    await self._may_write.wait()
             except TimeoutError:
                 raise TimedOut(f"the server read nothing for {self._seconds:g} s") from None
+
+    def send_in_passing(self, data: bytes) -> None:
+        """Write a few octets and wait for nothing: whoever sends them is on the way out."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
         """Go on under TLS; what came in the clear before is forgotten."""
@@ -143,7 +154,8 @@ class Wire(asyncio.Protocol):
         Under TLS the other side has a last word; one that never says it is cut.
         """
         try:
-            await asyncio.wait_for(self._gone.wait(), CLOSING_SECONDS_MAX)
+            async with asyncio.timeout(CLOSING_SECONDS_MAX):
+                await self._gone.wait()
         except TimeoutError:
             self.abort()
         # The transport closes its socket in the step after it told us.
@@ -160,16 +172,14 @@ async def open_wire(options: Options) -> Wire:
     context = tls_context(options) if options.tls == "implicit" else None
     loop = asyncio.get_running_loop()
     try:
-        _, wire = await asyncio.wait_for(
-            loop.create_connection(
+        async with asyncio.timeout(options.seconds):
+            _, wire = await loop.create_connection(
                 lambda: Wire(options.seconds),
                 options.host,
                 options.port,
                 ssl=context,
                 server_hostname=options.host if context is not None else None,
-            ),
-            options.seconds,
-        )
+            )
     except OSError as error:
         # Where TLS failed there is a socket, which asyncio closes in its next step.
         await asyncio.sleep(0)
@@ -184,6 +194,7 @@ async def open_wire(options: Options) -> Wire:
 async def secure_wire(wire: Wire, options: Options) -> None:
     """Go on under TLS. Raises ConnectionFailed."""
     try:
-        await asyncio.wait_for(wire.start_tls(tls_context(options), options.host), options.seconds)
+        async with asyncio.timeout(options.seconds):
+            await wire.start_tls(tls_context(options), options.host)
     except OSError as error:
         raise ConnectionFailed(f"no TLS with {options.host}: {error or 'timed out'}") from error

@@ -16,7 +16,7 @@ from modseq.client.results import SyncChange, SyncOutcome, SyncState
 from modseq.client.surface import Batch
 from modseq.client.sync.runner import Runner
 from modseq.client.verbs import idle, sync
-from modseq.client.verbs.command import together
+from modseq.client.verbs.command import give_up, together
 
 T = TypeVar("T")
 
@@ -70,6 +70,10 @@ class Stream(Generic[T]):
         else:
             self._values.extend(value)
 
+    def _drop(self) -> None:
+        """Forget values that nobody read."""
+        self._values.clear()
+
     def _leave(self) -> None:
         if self._runner.stream is self:
             self._runner.stream = None
@@ -83,7 +87,7 @@ class Stream(Generic[T]):
 
     def close(self) -> None:
         """Leave the stream; what is still to come is dropped."""
-        self._values.clear()
+        self._drop()
         if self._verb is None or self._is_over:
             self._is_over = True
             self._leave()
@@ -144,7 +148,7 @@ class BodyStream(Stream[bytes]):
 
 
 class IdleStream(Stream[Event]):
-    """Events of IDLE. A command pauses it; it goes on with the next event asked for."""
+    """Events of IDLE. A command pauses it; it goes on with the next event asked for. Unread ones stay in `events`."""
 
     is_pausable = True
 
@@ -155,6 +159,10 @@ class IdleStream(Stream[Event]):
     def _idle(self) -> Verb[None]:
         left = None if self._until is None else max(0.0, self._until - clock.monotonic_seconds())
         return idle.idle(self._runner.x, left)
+
+    def _drop(self) -> None:
+        self._runner.x.events.give_back(self._values)
+        self._values.clear()
 
     def pause(self) -> None:
         """Stop listening; the next value asked for begins anew."""
@@ -210,5 +218,8 @@ class Pipeline(Batch):
             for each in self.pending:
                 each.verb.close()
             return
-        if self.pending:
-            self._runner.run(together(self._x, self.pending))
+        try:
+            if self.pending:
+                self._runner.run(together(self._x, self.pending))
+        finally:
+            give_up(self.pending)

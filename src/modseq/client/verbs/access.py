@@ -83,8 +83,13 @@ def log_in_later(x: Exchange) -> Verb[Completed]:
     """
     if x.is_logged_in:
         raise WrongState("somebody is logged in already")
-    reply = yield from authenticate(x)
-    yield from after_login(x)
+    try:
+        reply = yield from authenticate(x)
+        yield from after_login(x)
+    except GeneratorExit:
+        # Left half done: nobody knows what is enabled.
+        x.is_broken = True
+        raise
     return reply
 
 

@@ -161,9 +161,8 @@ def settle(x: Exchange) -> Verb[None]:
     while (running := x.abandoned) is not None:
         if running.farewell is not None:
             yield from wait(x, lambda: running.continuation is not None or running.is_over)
-            if not running.is_over:
-                yield Send(x.encode(running.farewell))
-            running.farewell = None
+            if octets := x.parting_words():
+                yield Send(octets)
         while not running.is_over:
             if x.octets_received - first > STREAM_DRAIN_BYTES_MAX:
                 x.fail(ConnectionLost("left an answer early that was too long to skip"))
@@ -209,12 +208,17 @@ def together(x: Exchange, pending: Sequence[Pending[Any]]) -> Verb[None]:
         while waiting:
             yield from _receive_for_all(x, waiting)
     except BaseException as error:
-        for each in pending:
-            if not each.is_done:
-                each.verb.close()
-                each.is_done = True
-                each.error = error if isinstance(error, ClientError) else ConnectionLost("interrupted")
+        give_up(pending, error if isinstance(error, ClientError) else None)
         raise
+
+
+def give_up(pending: Iterable[Pending[Any]], error: ClientError | None = None) -> None:
+    """Let those that have no result yet say so."""
+    for each in pending:
+        if not each.is_done:
+            each.verb.close()
+            each.is_done = True
+            each.error = error or ConnectionLost("interrupted: whether it was carried out is unknown")
 
 
 def _is_half_sent(x: Exchange) -> bool:

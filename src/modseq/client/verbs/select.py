@@ -10,8 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from modseq.client.effects import Verb
-from modseq.client.errors import NotSupported, ResponseTooLarge
-from modseq.client.events import MailboxClosed
+from modseq.client.errors import CommandFailed, NotSupported, ResponseTooLarge
 from modseq.client.exchange import Exchange
 from modseq.client.results import Completed, ExpungeResult, Selected, SyncState, Uids
 from modseq.client.verbs.command import (
@@ -165,13 +164,15 @@ def select(
     verb = "EXAMINE" if read_only else "SELECT"
     was_open = x.selected is not None
     x.selected = None
-    reply = checked((yield from attempt(x, verb, args, collector=taker)), verb)
+    try:
+        reply = checked((yield from attempt(x, verb, args, collector=taker)), verb)
+    finally:
+        if was_open and not taker.fields.get("closed_before"):
+            # Servers without QRESYNC do not say so.
+            x.leave_mailbox()
     selected = taker.selected(
         x, reply, read_only=read_only, asked=qresync.uid_validity if qresync is not None else None
     )
-    if was_open and not selected.closed_before:
-        # Servers without QRESYNC do not say so, but the events after this one are about another mailbox.
-        x.events.add(MailboxClosed())
     x.selected = replace(selected, changed=(), vanished=NumSet.EMPTY)
     return selected
 
@@ -230,9 +231,16 @@ def close_mailbox(x: Exchange) -> Verb[Completed]:
 
 
 def _leave(x: Exchange, name: str) -> Verb[Completed]:
-    reply = yield from command(x, name)
-    x.selected = None
-    x.events.add(MailboxClosed())
+    # Whoever goes away before the answer cannot know whether it is open: it is not, until it is selected again.
+    selected, x.selected = x.selected, None
+    try:
+        reply = yield from command(x, name)
+    except CommandFailed:
+        x.selected = selected
+        raise
+    finally:
+        if x.selected is None:
+            x.leave_mailbox()
     return completed(reply)
 
 
