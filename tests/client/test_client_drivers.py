@@ -326,14 +326,12 @@ def test_events_that_nobody_read_before_idle_was_left_are_kept(drive):
         assert client.events.take() == (Expunged(1), Alert("now"), Expunged(1))
 
 
-class Alarmed(BaseException):
-    """What a signal handler raises."""
-
-
 @contextlib.contextmanager
 def alarm(seconds):
+    """Press Ctrl-C after so long."""
+
     def ring(*_):
-        raise Alarmed
+        raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -344,34 +342,26 @@ def alarm(seconds):
         signal.signal(signal.SIGALRM, before)
 
 
-def test_a_signal_while_the_blocking_client_listens():
-    def script(talk):
-        talk.greet("IMAP4rev1 IDLE")
-        tag, _ = talk.command()
-        talk.say("+ idling")
-        assert talk.line() == "DONE"
-        talk.say("* 3 EXISTS", f"{tag} OK done")
-        talk.ok()
-        talk.ok("* BYE bye")
-
-    with fake(script) as server, DRIVES["sync"](server.url, seconds=5) as client:
-        with pytest.raises(Alarmed), alarm(0.2):
-            client.wait(60)
-        assert client.noop().text == "done"
-        assert client.events.take() == (Exists(3),)
-
-
-def test_a_signal_while_the_blocking_client_sends():
-    """How much went out nobody knows: the connection is closed."""
+@pytest.mark.parametrize("work", ["listening", "sending"])
+def test_an_interrupt_closes_the_connection_of_the_blocking_client(work):
+    """It strikes anywhere: how much went out, or came and was lost, nobody knows."""
 
     def script(talk):
-        talk.greet("IMAP4rev1 LITERAL+")
-        time.sleep(1)
+        talk.greet("IMAP4rev1 IDLE LITERAL+")
+        if work == "listening":
+            talk.command()
+            talk.say("+ idling")
+            talk.until_closed()
+        else:
+            time.sleep(1)
 
     with fake(script) as server:
         client = DRIVES["sync"](server.url, seconds=5)
-        with pytest.raises(Alarmed), alarm(0.3):
-            client.append("INBOX", bytes(64 * 2**20))
+        verb, *args = {"listening": (client.wait, 60), "sending": (client.append, "INBOX", bytes(2**25))}[
+            work
+        ]
+        with pytest.raises(KeyboardInterrupt), alarm(0.3):
+            verb(*args)
         assert not client.is_open
         with pytest.raises(ConnectionLost):
             client.noop()

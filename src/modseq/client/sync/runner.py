@@ -50,7 +50,7 @@ class Runner:
                 if isinstance(effect, Receive):
                     octets = self.wire.receive(effect.seconds)
                 elif isinstance(effect, Send):
-                    self._send(effect.data)
+                    self.wire.send(effect.data)
                 elif isinstance(effect, Emit):
                     return False, effect.values
                 elif isinstance(effect, SendFrom):
@@ -61,20 +61,13 @@ class Runner:
             return True, stop.value
         except BaseException as error:
             verb.close()
+            if not isinstance(error, Exception):
+                # Ctrl-C strikes between any two steps: nobody knows how much went out, or came and was lost.
+                self.x.is_broken = True
             if isinstance(error, ConnectionLost):
                 self.x.lose(error)
             if self.x.is_broken:
                 self.wire.abort()
-            raise
-
-    def _send(self, data: bytes) -> None:
-        try:
-            self.wire.send(data)
-        except Exception:
-            raise
-        except BaseException:
-            # A signal: nobody knows how much went out.
-            self.x.is_broken = True
             raise
 
     def _send_from(self, effect: SendFrom) -> None:
