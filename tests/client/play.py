@@ -89,7 +89,7 @@ def play(
             if isinstance(effect, Send):
                 played.sent += effect.data
             elif isinstance(effect, SendFrom):
-                played.sent += effect.source.read(effect.length)
+                played.sent += b"".join(effect.pieces())
             elif isinstance(effect, Emit):
                 played.emitted += effect.values
             elif isinstance(effect, Sleep):

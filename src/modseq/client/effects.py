@@ -5,7 +5,7 @@ runs it with a socket (asyncio or blocking) and knows nothing of IMAP.
 
     effect             the driver                                       sends back
     Send(data)         writes all of it                                 None
-    SendFrom(source)   writes so many octets of a file                  None
+    SendFrom(literal)  writes all octets of a file                      None
     Receive(seconds)   waits for octets, at most so long                octets, b"" at the end, None if late
     Emit(value)        hands a value to whoever reads the stream        None
     Sleep(seconds)     waits                                            None
@@ -13,11 +13,11 @@ runs it with a socket (asyncio or blocking) and knows nothing of IMAP.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from modseq.wire.command_writer import ByteSource
+from modseq.wire.command_writer import FileLiteral
 
 T = TypeVar("T")
 
@@ -31,10 +31,14 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class SendFrom:
-    """Write exactly `length` octets read from `source`; fewer is an error of the source."""
+    """Write what `literal.pieces()` reads from a file, each piece as `encode` makes it where that is given."""
 
-    source: ByteSource
-    length: int
+    literal: FileLiteral
+    encode: Callable[[bytes], bytes] | None = None
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield what to write; each piece is read, which may take time, when it is asked for."""
+        return self.literal.pieces() if self.encode is None else map(self.encode, self.literal.pieces())
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -41,11 +41,28 @@ class FileLiteral:
     length: int
 
     def read_piece(self, left: int) -> bytes:
-        """Return the next octets, at most `left`. Raises ValueError where the file has ended early."""
-        piece = self.file.read(min(left, SEND_PIECE_BYTES))
-        if not piece:
+        """
+        Return the next octets, at most `left`; the last of them only where the file ends there.
+
+        Raises ValueError where the file is shorter or longer than announced: it changed after it was measured.
+        """
+        wanted = min(left, SEND_PIECE_BYTES)
+        piece = self.file.read(wanted) if wanted else b""
+        if wanted and not piece:
             raise ValueError("the file is shorter than its announced length")
+        if len(piece) > wanted or (len(piece) == left and self.file.read(1)):
+            raise ValueError("the file is longer than its announced length")
         return piece
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield all of it, each piece read when it is asked for. Raises as `read_piece`."""
+        left = self.length
+        while True:
+            piece = self.read_piece(left)
+            left -= len(piece)
+            yield piece
+            if not left:
+                return
 
 
 Source: TypeAlias = FileLiteral

@@ -10,12 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, TypeVar
 
+from modseq.client.aio.messagefile import opened
 from modseq.client.aio.runner import Runner
 from modseq.client.aio.streams import BodyStream, IdleStream, Pipeline, Stream, Sync
 from modseq.client.effects import Verb
 from modseq.client.errors import ConnectionLost
 from modseq.client.events import Event
-from modseq.client.messagefile import opened
 from modseq.client.results import (
     Appended,
     Completed,
@@ -214,7 +214,7 @@ class Client(Surface):
         date: dt.datetime | None = None,
     ) -> Appended:
         """Put a message into a mailbox: octets, a path, or an open file, which is read while it is sent."""
-        with opened(message) as literal:
+        async with opened(message) as literal:
             return await self._run(transfer.append(self._x, mailbox, literal, flags=flags, date=date))
 
     async def list(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 from collections.abc import AsyncIterator
 from typing import Any, Protocol, TypeVar, cast
 
@@ -12,7 +13,6 @@ from modseq.client.effects import Emit, Receive, Send, SendFrom, Verb
 from modseq.client.errors import ConnectionLost, WrongState
 from modseq.client.exchange import Exchange
 from modseq.client.verbs.command import settle
-from modseq.wire.command_writer import FileLiteral
 
 T = TypeVar("T")
 
@@ -80,11 +80,13 @@ class Runner:
             self.wire.send_in_passing(octets)
 
     async def _send_from(self, effect: SendFrom) -> None:
-        literal = FileLiteral(effect.source, effect.length)
-        left = effect.length
-        while left:
-            piece = literal.read_piece(left)
-            left -= len(piece)
+        pieces = effect.pieces()
+        is_in_memory = type(effect.literal.file) is io.BytesIO
+        while True:
+            # A disk may be slow, and everybody else shares this thread.
+            piece = next(pieces, None) if is_in_memory else await asyncio.to_thread(next, pieces, None)
+            if piece is None:
+                return
             await self.wire.send(piece)
 
     @contextlib.asynccontextmanager

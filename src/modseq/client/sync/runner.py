@@ -10,7 +10,6 @@ from modseq.client.errors import ConnectionLost, WrongState
 from modseq.client.exchange import Exchange
 from modseq.client.sync.wire import Wire, sleep
 from modseq.client.verbs.command import settle
-from modseq.wire.command_writer import FileLiteral
 
 T = TypeVar("T")
 
@@ -54,7 +53,8 @@ class Runner:
                 elif isinstance(effect, Emit):
                     return False, effect.values
                 elif isinstance(effect, SendFrom):
-                    self._send_from(effect)
+                    for piece in effect.pieces():
+                        self.wire.send(piece)
                 else:
                     sleep(effect.seconds)
         except StopIteration as stop:
@@ -69,14 +69,6 @@ class Runner:
             if self.x.is_broken:
                 self.wire.abort()
             raise
-
-    def _send_from(self, effect: SendFrom) -> None:
-        literal = FileLiteral(effect.source, effect.length)
-        left = effect.length
-        while left:
-            piece = literal.read_piece(left)
-            left -= len(piece)
-            self.wire.send(piece)
 
     def run(self, verb: Verb[T]) -> T:
         """Run a verb to its end, when its turn comes."""

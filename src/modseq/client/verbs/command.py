@@ -86,19 +86,7 @@ def send(x: Exchange, running: Running) -> Verb[None]:
             yield Send(piece)
         else:
             assert isinstance(piece, FileLiteral)
-            yield from send_file(x, piece)
-
-
-def send_file(x: Exchange, literal: FileLiteral) -> Verb[None]:
-    """Send a literal from its file; deflated in pieces where the connection is compressed."""
-    if not x.is_compressed:
-        yield SendFrom(literal.file, literal.length)
-        return
-    left = literal.length
-    while left:
-        piece = literal.read_piece(left)
-        left -= len(piece)
-        yield Send(x.encode(piece))
+            yield SendFrom(piece, x.encode if x.is_compressed else None)
 
 
 def wait(
