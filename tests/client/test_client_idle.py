@@ -59,6 +59,21 @@ def test_wait_returns_with_the_first_event(way):
     assert played.result == (Notice("OK", None, "Still here"), Exists(3))
 
 
+@ways
+def test_notifications_that_end_are_news(way):
+    """From here on nothing is told any more: whoever waits must know. RFC 5465 section 5.8"""
+    x = exchange("IDLE")
+    played = play(
+        x,
+        wait_for_event(x, 60),
+        b"+ idling\r\n* OK Still here\r\n",
+        b"* OK [NOTIFICATIONOVERFLOW] too much\r\n",
+        b"$T OK done\r\n",
+        way=way,
+    )
+    assert [each.code and each.code.name for each in played.result] == [None, "NOTIFICATIONOVERFLOW"]
+
+
 def test_wait_asks_nothing_where_something_waits_already():
     x = exchange("IDLE")
     x.events.add(Exists(3))
