@@ -411,6 +411,9 @@ WORKER_RESTART_SECONDS_MAX = 10
 USER_NAME_BYTES_MAX = 255
 """A user name: an address of RFC 5321 has at most 254 octets."""
 
+SECRET_LINE_BYTES_MAX = 65_536
+"""A password or token for another server, read from standard input: tokens of some providers have ten thousand octets."""
+
 PASSWORD_BYTES_MAX = 1_024
 """argon2 reads all of a password; longer ones only cost time."""
 

@@ -16,7 +16,7 @@ import click
 from modseq.cli.output import fail
 from modseq.client import Client, connect
 from modseq.client.options import parse_url
-from modseq.limits import PASSWORD_BYTES_MAX
+from modseq.limits import SECRET_LINE_BYTES_MAX
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -110,7 +110,7 @@ def login_from(
         account=f"{scheme}://{address.user}@{place}/",
         url=f"{kind}://{place}/",
         user=address.user,
-        secret=_secret(from_stdin=password_stdin, what="Token" if oauth else "Password"),
+        secret=_secret(from_stdin=password_stdin, what="token" if oauth else "password"),
         is_token=oauth,
         context=ssl.create_default_context(cafile=ca_file) if ca_file else None,
     )
@@ -125,15 +125,25 @@ def is_loopback(host: str) -> bool:
 
 
 def _secret(*, from_stdin: bool, what: str) -> str:
+    """Return a password or token. Raises Failure for what cannot be one, and never shows any of it."""
     if from_stdin:
-        line = sys.stdin.buffer.readline(PASSWORD_BYTES_MAX * 8)
-        secret = line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
+        line = sys.stdin.buffer.readline(SECRET_LINE_BYTES_MAX + 2)
+        octets = line.removesuffix(b"\n").removesuffix(b"\r")
+        if len(octets) > SECRET_LINE_BYTES_MAX:
+            fail(f"the {what} is longer than {SECRET_LINE_BYTES_MAX:,} octets")
+        secret = octets.decode("utf-8", "surrogateescape")
     elif PASSWORD_VARIABLE in os.environ:
         secret = os.environ[PASSWORD_VARIABLE]
     elif sys.stdin.isatty():
-        secret = click.prompt(what, hide_input=True, err=True)
+        secret = click.prompt(what.capitalize(), hide_input=True, err=True)
     else:
-        raise click.UsageError(f"No password: use --password-stdin, or set {PASSWORD_VARIABLE}.")
+        raise click.UsageError(f"No {what}: use --password-stdin, or set {PASSWORD_VARIABLE}.")
     if not secret:
-        fail("the password is empty")
+        fail(f"the {what} is empty")
+    if what == "token" and not (secret.isascii() and secret.isprintable() and " " not in secret):
+        fail("the token has characters that no token has")
+    if "\0" in secret:
+        fail(f"the {what} has a NUL in it")
+    if not secret.isascii() and any("\ud800" <= each <= "\udfff" for each in secret):
+        fail(f"the {what} is no UTF-8")
     return secret

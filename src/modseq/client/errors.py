@@ -85,6 +85,9 @@ class CommandRefused(CommandFailed):
 class AuthenticationFailed(CommandRefused):
     """NO to LOGIN or AUTHENTICATE."""
 
+    def __str__(self) -> str:
+        return f"the server refuses the login: {self.text}"
+
 
 class MailboxNotFound(CommandRefused):
     """NO [NONEXISTENT], NO [TRYCREATE], or NO to SELECT of a mailbox that is not there."""

@@ -151,9 +151,12 @@ def _method(x: Exchange, options: Options) -> AuthMethod:
     if options.auth != "auto":
         return options.auth
     if options.token is not None:
-        if x.has("AUTH=OAUTHBEARER") or not x.has("AUTH=XOAUTH2"):
+        if x.has("AUTH=OAUTHBEARER"):
             return "oauthbearer"
-        return "xoauth2"
+        if x.has("AUTH=XOAUTH2"):
+            return "xoauth2"
+        # A token is as good as a password: a server that cannot take it need not see it.
+        raise NotSupported("the server takes no token: it offers neither OAUTHBEARER nor XOAUTH2")
     if x.has("AUTH=PLAIN"):
         return "plain"
     if x.has("LOGINDISABLED"):
