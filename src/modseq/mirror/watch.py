@@ -9,12 +9,11 @@ are asked about once a while. A connection that breaks is made again, after long
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from modseq import limits
-from modseq.client import Client
+from modseq.client import Client, Event, Notice
 from modseq.client.errors import (
     AuthenticationFailed,
     CommandFailed,
@@ -69,7 +68,9 @@ class Watch:
                     while True:
                         await self._once(client)
                         pause = limits.MIRROR_RECONNECT_SECONDS_MIN
-                        await self._news(client, is_notified=is_notified)
+                        events = await self._news(client, is_notified=is_notified)
+                        if is_notified and any(map(_is_overflow, events)):
+                            is_notified = await self._subscribe(client)
             except AuthenticationFailed:
                 raise
             except (ConnectionLost, ConnectionFailed, ProtocolViolated, CommandFailed, MirrorBusy) as error:
@@ -97,8 +98,8 @@ class Watch:
             return False
         return True
 
-    async def _news(self, client: Client, *, is_notified: bool) -> None:
-        """Wait until something happened on the server, in the outbox, or for the time to look again."""
+    async def _news(self, client: Client, *, is_notified: bool) -> tuple[Event, ...]:
+        """Wait until something happened on the server (return it), in the outbox, or for the time to look again."""
         poll = self.poll_seconds
         if poll is None:
             poll = limits.MIRROR_POLL_TOLD_SECONDS if is_notified else limits.MIRROR_POLL_SECONDS
@@ -110,17 +111,16 @@ class Watch:
             while True:
                 done, _ = await asyncio.wait({waiting}, timeout=limits.MIRROR_OUTBOX_LOOK_SECONDS)
                 if done:
-                    waiting.result()
-                    return
+                    return waiting.result()
                 now = self.replica.data_version()
                 if self.push and now != version and Outbox(self.replica).laid_over():
-                    return
+                    return ()
                 version = now
         finally:
             if not waiting.done():
                 waiting.cancel()
-                with contextlib.suppress(asyncio.CancelledError, ConnectionLost):
-                    await waiting
+                # Not `await waiting`: its cancellation could not be told from our own.
+                await asyncio.wait({waiting})
 
     async def _open_for_idle(self, client: Client) -> None:
         """Select the mailbox in which new mail is most likely: IDLE speaks of the selected one alone."""
@@ -138,3 +138,12 @@ class Watch:
             )
             if not same:
                 await self._once(client)
+
+
+def _is_overflow(event: Event) -> bool:
+    """
+    Whether the server says that it tells nothing any more.
+
+    RFC: 5465 section 5.8
+    """
+    return isinstance(event, Notice) and event.code is not None and event.code.name == "NOTIFICATIONOVERFLOW"
