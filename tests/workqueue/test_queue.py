@@ -5,9 +5,11 @@ import contextlib
 
 import pytest
 
+from modseq import client as imap
 from modseq import limits
 from modseq.workqueue import LeaseLost, MessageGone, Queue, QueueUnusable
 from modseq.workqueue.layout import CLAIMED, DONE, FAILED
+from modseq.workqueue.lease import Hold
 
 
 def url_of(account, mailbox):
@@ -159,6 +161,22 @@ def test_finished_messages_are_removed_or_moved(queue_of, fill, search, mailbox,
         assert len(search(f"KEYWORD {DONE}", target)) == 3
 
 
+def test_nobody_need_want_a_message_to_learn_that_there_is_none(queue_of, fill, search):
+    async def work():
+        async with queue_of(poll=30) as queue:
+            await asyncio.wait_for(queue.idle(), 5)
+            await asyncio.to_thread(fill, 1)
+            waiting = asyncio.ensure_future(queue.idle())
+            await asyncio.sleep(1)
+            assert not waiting.done()
+            assert search(f"KEYWORD {CLAIMED}") == []
+            await (await queue.next()).ack()
+            await asyncio.wait_for(waiting, 5)
+            assert search(f"KEYWORD {DONE} UNKEYWORD {CLAIMED}") == [1]
+
+    run(work())
+
+
 def test_flagged_messages_come_first(queue_of, fill, account, mailbox):
     fill(30)
     with account.talk() as talk:
@@ -281,6 +299,50 @@ def test_a_worker_that_falls_silent_loses_its_message_to_another(queue_of, fill,
             await taken.ack()
 
     run(work(), 30)
+
+
+def test_a_lease_that_was_over_for_a_moment_before_anybody_took_the_message(queue_of, fill, monkeypatch):
+    """After a pause of the process, or of the connection: once it is renewed who waits is told."""
+    fill(1)
+    is_sure = Hold.is_sure
+
+    async def work():
+        over_until = asyncio.get_running_loop().time() + 1.5
+        monkeypatch.setattr(Hold, "is_sure", lambda hold, now: now > over_until and is_sure(hold, now))
+        async with queue_of(lease=2, poll=30) as queue:
+            await (await asyncio.wait_for(queue.next(), 6)).ack()
+
+    run(work())
+
+
+def test_workers_that_begin_together_make_one_mailbox(queue_of, fill, search, mailbox, monkeypatch):
+    """Each looks before it makes one, and all see none."""
+    fill(8)
+    target = f"{mailbox}-done"
+    looks = []
+
+    async def work():
+        queues = [queue_of(done=target) for _ in range(4)]
+        all_looked = asyncio.Barrier(len(queues))
+        make = imap.Client.create
+
+        async def create_late(client, name):
+            looks.append(name)
+            await all_looked.wait()
+            return await make(client, name)
+
+        monkeypatch.setattr(imap.Client, "create", create_late)
+
+        async def one(queue):
+            async with queue:
+                for _ in range(2):
+                    await (await queue.next()).ack()
+
+        await asyncio.gather(*map(one, queues))
+
+    run(work())
+    assert looks == [target] * 4
+    assert len(search(f"KEYWORD {DONE}", target)) == 8
 
 
 async def _nothing(*_):

@@ -231,7 +231,12 @@ def take_over(uid: int, before: Seen, seen_at: float, me: Claimant) -> Steps[Hol
     mode, keyword, beat = next_beat(old.beat)
     is_ending = old.phase is Phase.ENDING
     hold = me.book[uid] = Hold(
-        uid, owner, old.owner, is_ended=is_ending, attempt=min(old.tries + (not is_ending), 10)
+        uid,
+        owner,
+        old.owner,
+        is_ended=is_ending,
+        is_failed=old.failed,
+        attempt=min(old.tries + (not is_ending), WORK_ATTEMPTS_MAX),
     )
     me.counts.asked += 1
     (offered,) = yield from stores([Store((uid,), "+", (CLAIMED, *sorted(owner)), before.mod_seq)])
@@ -259,10 +264,7 @@ def take_over(uid: int, before: Seen, seen_at: float, me: Claimant) -> Steps[Hol
     hold.settle(seen.mod_seq, me.terms)
     hold.is_won = True
     me.counts.won += 1
-    if not (yield from _move_in(hold, old, me.terms)):
-        me.book.pop(uid, None)
-        return None
-    return hold
+    return hold if (yield from _move_in(hold, me)) else None
 
 
 def _seconds_of_one_beat(standing: Standing, terms: Terms) -> float:
@@ -270,19 +272,23 @@ def _seconds_of_one_beat(standing: Standing, terms: Terms) -> float:
     return (standing.span_seconds or terms.lease_seconds) * LEASE_EXTEND_PART
 
 
-def _move_in(hold: Hold, old: Standing, terms: Terms) -> Steps[bool]:
+def _move_in(hold: Hold, me: Claimant) -> Steps[bool]:
     """
     Write what belongs to a message taken over: attempt and lease; take the old owner's keywords away.
 
-    Return False when the message went meanwhile.
+    Return False when the message went meanwhile; it is in no book then.
     """
-    adding = span_keywords(terms.span) + (() if hold.is_ended else _attempt(old.tries))
-    removing = tuple(sorted(hold.beneath | (set(SPANS) - set(span_keywords(terms.span)))))
-    fates = yield from change(lambda _: Plan("+", adding), Fate.KEPT, [hold], terms)
+    spans = span_keywords(me.terms.span)
+    adding = spans + (() if hold.is_ended else _attempt(hold.attempt - 1))
+    removing = tuple(sorted(hold.beneath | (set(SPANS) - set(spans))))
+    fates = yield from change(lambda _: Plan("+", adding), Fate.KEPT, [hold], me.terms)
     if fates[hold.uid] is Fate.KEPT:
-        fates = yield from change(lambda _: Plan("-", removing), Fate.KEPT, [hold], terms)
+        fates = yield from change(lambda _: Plan("-", removing), Fate.KEPT, [hold], me.terms)
         hold.beneath = frozenset()
-    return fates[hold.uid] in (Fate.KEPT, Fate.UNDECIDED)
+    if fates[hold.uid] in (Fate.KEPT, Fate.UNDECIDED):
+        return True
+    me.book.pop(hold.uid, None)
+    return False
 
 
 def _trim_spans(won: Sequence[Hold], before: Mapping[int, Seen], terms: Terms) -> Steps[None]:
@@ -305,15 +311,15 @@ def tidy(uid: int, before: Seen) -> Steps[None]:
     yield from stores([Store((uid,), "-", tuple(sorted(before.standing.owner)), before.mod_seq)])
 
 
-def settle_claims(me: Claimant) -> Steps[list[Hold]]:
+def settle_claims(me: Claimant) -> Steps[None]:
     """
-    Find out, on a new connection, which of the claims under way on the old one were won.
+    Find out, on a new connection, which of the claims under way on the old one were won; the book then tells.
 
     The keywords of the old connection tell: no other claim was ever written with them.
     """
     open_claims = [hold for hold in me.book.values() if not hold.is_won]
     seen = yield from look([hold.uid for hold in open_claims])
-    won, lost = [], []
+    lost = []
     for hold in open_claims:
         pending = hold.pending
         if (
@@ -323,12 +329,12 @@ def settle_claims(me: Claimant) -> Steps[list[Hold]]:
         ):
             hold.settle(seen[hold.uid].mod_seq, me.terms)
             hold.is_won = True
-            won.append(hold)
         else:
             del me.book[hold.uid]
             lost.append(hold)
     yield from withdraw([hold for hold in lost if hold.uid in seen])
-    return won
+    for hold in [hold for hold in me.book.values() if hold.beneath and not hold.is_ended]:
+        yield from _move_in(hold, me)
 
 
 def probe_zero(hold: Hold, terms: Terms) -> Steps[bool]:

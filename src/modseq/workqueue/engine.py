@@ -20,21 +20,17 @@ from collections.abc import Callable, Collection, Sequence
 from modseq import client as imap
 from modseq import clock
 from modseq.client.errors import (
-    AuthenticationFailed,
     CommandFailed,
     CommandRefused,
-    ConnectionFailed,
-    ConnectionLost,
-    MailboxNotFound,
-    NotSupported,
-    ProtocolViolated,
 )
+from modseq.client.events import Event
 from modseq.core.numset import NumSet
 from modseq.limits import (
     BODY_AHEAD_BYTES,
     ENDED_TOGETHER_MAX,
     ENDED_WAIT_SECONDS,
     LEASE_RENEW_PART,
+    LOOK_AGAIN_SECONDS_MIN,
     RECONNECT_SECONDS_MAX,
     RECONNECT_SECONDS_MIN,
     SETTLE_SECONDS,
@@ -42,19 +38,24 @@ from modseq.limits import (
 )
 from modseq.workqueue import claiming, lease
 from modseq.workqueue.claiming import Claimant
-from modseq.workqueue.errors import LeaseLost, MessageGone, QueueError, QueueUnusable
+from modseq.workqueue.errors import (
+    LeaseLost,
+    MessageGone,
+    QueueError,
+    QueueUnusable,
+    as_queue_error,
+    is_passing,
+)
 from modseq.workqueue.finding import Finder
 from modseq.workqueue.layout import ON_A_CLAIM, Phase, draw_owner
 from modseq.workqueue.lease import Fate, Hold, Terms
+from modseq.workqueue.listening import BROKEN, listen, spread
 from modseq.workqueue.performing import carry_out
 from modseq.workqueue.requests import Seen
 from modseq.workqueue.settings import DELETE, Settings
 from modseq.workqueue.wishes import Kind, Ready, Tally, Wish
 
 logger = logging.getLogger("modseq.workqueue")
-
-_PASSING = ("UNAVAILABLE", "INUSE", "SERVERBUG")
-_BROKEN = (ConnectionFailed, ConnectionLost, ProtocolViolated, OSError)
 
 
 class Engine:
@@ -66,6 +67,7 @@ class Engine:
         tally: what happened so far.
         ready: messages claimed and not yet handed out.
         demand: how many messages are wanted now.
+        askers: how many wait to be told that nothing is to be done.
         uid_validity: of the mailbox, 0 before it was opened.
         is_idle: nothing is free, held by us, or waiting for its delay.
         on_lost: called with the UID of a message that was handed out and is held no longer.
@@ -77,16 +79,18 @@ class Engine:
         self.tally = Tally()
         self.ready: deque[Ready] = deque()
         self.demand = 0
+        self.askers = 0
+        self._asked = 0
         self.handed_out: dict[int, Hold] = {}
         self.changed = asyncio.Condition()
         self.failure: BaseException | None = None
         self.is_stopping = False
         self.is_idle = False
-        self.on_lost: Callable[[int], None] = _nothing
+        self.on_lost: Callable[[int], None] = lambda _uid: None
         self._wake = asyncio.Event()
         self._closing = asyncio.Event()
         self._wishes: list[Wish] = []
-        self._ended: list[tuple[Hold, bool]] = []
+        self._ended: list[Hold] = []
         self._ended_since = 0.0
         self._book: dict[int, Hold] = {}
         self._finder = Finder(settings)
@@ -109,9 +113,20 @@ class Engine:
             self.ready.append(ready)
         return None
 
+    def _hear(self, event: Event) -> None:
+        if self._finder.heard(event):
+            self.wake()
+
     def wake(self) -> None:
         """Have the engine look at its wishes and demand."""
         self._wake.set()
+
+    def ask(self) -> None:
+        """Have the engine find out whether anything is to be done, from now on."""
+        self._asked += 1
+        self.is_idle = False
+        self._finder.look_now()
+        self.wake()
 
     def wish(
         self, kind: Kind, hold: Hold, *, delay_seconds: float = 0.0, is_unstarted: bool = False
@@ -151,7 +166,7 @@ class Engine:
     async def run(self) -> None:
         """Work until told to close; never raises: a failure is kept in `failure`."""
         keeper = asyncio.create_task(self._keep_time())
-        listener = asyncio.create_task(self._listen())
+        listener = asyncio.create_task(listen(self.settings, self._hear))
         try:
             await self._stay_connected()
         except asyncio.CancelledError:
@@ -166,8 +181,7 @@ class Engine:
                 if not wish.answer.done():
                     wish.answer.set_exception(as_queue_error(failure))
             self._wishes.clear()
-            async with self.changed:
-                self.changed.notify_all()
+            await self._tell_waiting()
 
     async def _leave(self) -> None:
         """Give everything back on a new connection, if that is done soon."""
@@ -192,8 +206,8 @@ class Engine:
                     pause, deadline = RECONNECT_SECONDS_MIN, None
                     await self._go_round(client)
                     return
-            except (*_BROKEN, CommandRefused) as error:
-                if isinstance(error, CommandRefused) and not _is_passing(error):
+            except (*BROKEN, CommandRefused) as error:
+                if isinstance(error, CommandRefused) and not is_passing(error):
                     raise
                 logger.log(
                     logging.WARNING if pause == RECONNECT_SECONDS_MIN else logging.INFO,
@@ -208,7 +222,7 @@ class Engine:
                 deadline = deadline or now + STOP_SECONDS_WITHOUT_SERVER
                 if self._is_empty() or now > deadline:
                     return
-            await self._pause(pause * _spread())
+            await self._pause(pause * spread())
             pause = min(pause * 2, RECONNECT_SECONDS_MAX)
 
     async def _pause(self, seconds: float) -> None:
@@ -246,9 +260,15 @@ class Engine:
         if self._book:
             if not self._terms.exact:
                 await asyncio.sleep(SETTLE_SECONDS)
-            won = await carry_out(client, claiming.settle_claims(self._me))
-            await self._take_in(client, won)
+            await carry_out(client, claiming.settle_claims(self._me))
+            await self._take_in(client, self._astray())
         self._finder.start_over()
+
+    def _astray(self) -> list[Hold]:
+        """Return what is held and was on its way to those who wait when the connection broke."""
+        placed = self.handed_out.keys() | {hold.uid for hold in self._ended}
+        placed |= {ready.hold.uid for ready in self.ready}
+        return [hold for uid, hold in self._book.items() if hold.is_won and uid not in placed]
 
     def _forget_everything(self) -> None:
         """The mailbox is another one under the same name: no UID means what it meant."""
@@ -293,8 +313,10 @@ class Engine:
         ]
         if self._ended:
             moments.append(self._ended_since + ENDED_WAIT_SECONDS)
-        if self._wanted() and not self.is_stopping:
+        if self._wanted() > 0 and not self.is_stopping:
             moments.append(self._finder.next_moment(now))
+        elif self.askers and not self.is_stopping:
+            moments.append(now + LOOK_AGAIN_SECONDS_MIN)
         return max(0.0, min(moments) - now)
 
     # --- wishes ---
@@ -350,7 +372,7 @@ class Engine:
         if fate is not Fate.KEPT:
             self.handed_out.pop(uid, None)
         if fate is Fate.ENDED:
-            self._note_ended(wish.hold, is_failed=kind == "failed")
+            self._note_ended(wish.hold)
             self.tally.done += kind == "done"
             self.tally.failed += kind == "failed"
         elif fate is not Fate.KEPT:
@@ -400,6 +422,13 @@ class Engine:
         for uid, fate in fates.items():
             if fate in (Fate.LOST, Fate.GONE):
                 self._drop(uid)
+        if self.ready:
+            # Nobody takes a message whose lease is over, and it may have been over until now.
+            await self._tell_waiting()
+
+    async def _tell_waiting(self) -> None:
+        async with self.changed:
+            self.changed.notify_all()
 
     def _drop(self, uid: int) -> None:
         """Forget a message that is held no longer; whoever works at it must stop."""
@@ -428,32 +457,39 @@ class Engine:
 
     # --- what is finished ---
 
-    def _note_ended(self, hold: Hold, *, is_failed: bool) -> None:
+    def _note_ended(self, hold: Hold) -> None:
         if not self._ended:
             self._ended_since = clock.monotonic_seconds()
-        self._ended.append((hold, is_failed))
+        self._ended.append(hold)
 
     async def _end(self, client: imap.Client) -> None:
         """Clear, remove or move what is finished, many together."""
         is_time = clock.monotonic_seconds() - self._ended_since >= ENDED_WAIT_SECONDS
         if not self._ended or not (is_time or len(self._ended) >= ENDED_TOGETHER_MAX or self.is_closing):
             return
-        done = [hold for hold, is_failed in self._ended if not is_failed]
-        failed = [hold for hold, is_failed in self._ended if is_failed]
+        done = [hold for hold in self._ended if not hold.is_failed]
+        failed = [hold for hold in self._ended if hold.is_failed]
+        undecided: set[int] = set()
         for holds, target in ((done, self.settings.done_target), (failed, self.settings.dead)):
             if holds and holds is done and self.settings.done == DELETE:
                 await client.expunge(NumSet([hold.uid for hold in holds]))
             elif holds:
-                await self._clear(client, holds, target)
-            for hold in holds:
+                undecided |= await self._clear(client, holds, target)
+        # When we leave others clear these, once they have been silent for a lease.
+        again = [hold for hold in self._ended if hold.uid in undecided and not self.is_closing]
+        for hold in self._ended:
+            if hold not in again:
                 self._book.pop(hold.uid, None)
-        self._ended.clear()
+        self._ended = again
+        self._ended_since = clock.monotonic_seconds()
 
-    async def _clear(self, client: imap.Client, holds: Collection[Hold], target: str | None) -> None:
+    async def _clear(self, client: imap.Client, holds: Collection[Hold], target: str | None) -> set[int]:
+        """Take keywords away, and move; return the UIDs whose flags somebody else changes all the time."""
         fates = await carry_out(client, lease.clear(holds, self._terms, keep_claim=target is not None))
         moving = [uid for uid, fate in fates.items() if fate is Fate.RELEASED]
         if target is not None and moving:
             await client.move(NumSet(moving), target)
+        return {uid for uid, fate in fates.items() if fate is Fate.UNDECIDED}
 
     def _give_back_unstarted(self) -> None:
         """Wish what was claimed and never begun back for others; it is no attempt."""
@@ -469,14 +505,16 @@ class Engine:
         return min(self.settings.claims_max, self.demand + ahead - len(self.ready))
 
     async def _claim(self, client: imap.Client) -> None:
-        wanted = self._wanted()
-        if wanted <= 0:
+        wanted = max(0, self._wanted())
+        if not wanted and not self.askers:
             return
+        asked = self._asked
         found = await self._finder.find(client, wanted, self._book, self._terms)
-        self.is_idle = not (found.free or found.due) and self._is_empty() and self._finder.is_empty()
+        is_empty = not (found.free or found.due) and self._is_empty() and self._finder.is_empty()
+        # Who asked meanwhile is told of a search that began after.
+        self.is_idle = is_empty and asked == self._asked
         if self.is_idle:
-            async with self.changed:
-                self.changed.notify_all()
+            await self._tell_waiting()
         for uid, (seen, seen_at) in found.due.items():
             await self._deal_with_silent(client, uid, seen, seen_at)
         if found.free:
@@ -497,83 +535,54 @@ class Engine:
             await client.store(uid, remove=ON_A_CLAIM, unchanged_since=seen.mod_seq, silent=True)
             return
         hold = await carry_out(client, claiming.take_over(uid, seen, seen_at, self._me))
-        if hold is None:
-            return
-        if hold.is_ended:
-            self._note_ended(hold, is_failed=seen.standing.failed)
-        else:
-            await self._take_in(client, [hold])
+        await self._take_in(client, [hold] if hold is not None else [])
 
     async def _take_in(self, client: imap.Client, won: Collection[Hold]) -> None:
         """Get messages that were just claimed ready for those who wait for them."""
-        if not won:
+        working = [hold for hold in won if not hold.is_ended]
+        for hold in won:
+            if hold.is_ended:
+                self._note_ended(hold)
+        if not working:
             return
         if not self._is_probed:
-            zero = await carry_out(client, claiming.probe_zero(next(iter(won)), self._terms))
+            zero = await carry_out(client, claiming.probe_zero(working[0], self._terms))
             self._terms = self._me.terms = Terms(self.settings.span, exact=zero, zero=zero)
             self._is_probed = True
-        given_up = [hold for hold in won if hold.attempt > self.settings.attempts_max]
+        given_up = [hold for hold in working if hold.attempt > self.settings.attempts_max]
         for hold in given_up:
             logger.warning("message %s: given up, %s attempts came to nothing", hold.uid, hold.attempt - 1)
             self.handed_out[hold.uid] = hold
             self.wish("failed", hold).add_done_callback(_ignore)
-        starting = [hold for hold in won if hold not in given_up]
+        starting = [hold for hold in working if hold not in given_up]
         if not starting:
             return
+        bodies = await self._bodies_ahead(client, starting)
+        self.ready += [Ready(hold, bodies.get(hold.uid)) for hold in starting]
+        await self._tell_waiting()
+
+    async def _bodies_ahead(self, client: imap.Client, holds: Collection[Hold]) -> dict[int, bytes]:
+        """Return the messages that are short, by UID; what cannot be read is for its worker to find out."""
         item = f"BODY.PEEK[]<0.{BODY_AHEAD_BYTES}>"
-        fetched = (await client.fetch(NumSet([hold.uid for hold in starting]), (item,))).by_uid()
-        for hold in starting:
-            data = fetched.get(hold.uid)
-            content = next(iter(data.sections.values()), None) if data is not None else None
-            is_whole = content is not None and len(content) < BODY_AHEAD_BYTES
-            self.ready.append(Ready(hold, content if is_whole else None))
-        async with self.changed:
-            self.changed.notify_all()
-
-    # --- listening ---
-
-    async def _listen(self) -> None:
-        """Wake the engine when something happens in the mailbox."""
-        pause = RECONNECT_SECONDS_MIN
-        while True:
-            try:
-                async with await imap.connect(self.settings.url, **self.settings.connect) as client:
-                    await client.select(self.settings.mailbox, read_only=True)
-                    if client.has("NOTIFY"):
-                        with contextlib.suppress(CommandFailed):
-                            await client.notify("selected (MessageNew MessageExpunge)")
-                    pause = RECONNECT_SECONDS_MIN
-                    while True:
-                        for event in await client.wait(self.settings.poll_seconds * 4):
-                            if self._finder.heard(event):
-                                self.wake()
-            except _BROKEN as error:
-                logger.debug("the listening connection broke: %s", error)
-            except (CommandFailed, NotSupported) as error:
-                logger.debug("listening is not possible: %s", error)
-            await asyncio.sleep(pause * _spread())
-            pause = min(pause * 2, RECONNECT_SECONDS_MAX)
-
-
-def as_queue_error(error: BaseException) -> QueueError:
-    """Return a failure as what callers are told may be raised."""
-    if isinstance(error, QueueError):
-        return error
-    if isinstance(error, AuthenticationFailed):
-        return QueueUnusable(f"the server refuses the login: {error.text}")
-    if isinstance(error, MailboxNotFound):
-        return QueueUnusable(f"there is no such mailbox: {error.text}")
-    return QueueUnusable(str(error))
-
-
-def _is_passing(error: CommandRefused) -> bool:
-    """True where the server says that it may go well later."""
-    return error.code is not None and error.code.name in _PASSING
+        try:
+            fetched = await client.fetch(NumSet([hold.uid for hold in holds]), (item,))
+        except CommandRefused as error:
+            if is_passing(error):
+                raise
+            return {}
+        starts = ((uid, next(iter(data.sections.values()), None)) for uid, data in fetched.by_uid().items())
+        return {uid: start for uid, start in starts if start is not None and len(start) < BODY_AHEAD_BYTES}
 
 
 async def _make_mailbox(client: imap.Client, name: str) -> None:
-    if not await client.list(name):
+    if await client.list(name):
+        return
+    try:
         await client.create(name)
+    except CommandRefused:
+        # Another worker may have been faster.
+        if not await client.list(name):
+            raise
 
 
 async def _end_tasks(tasks: set[asyncio.Task[None]]) -> None:
@@ -582,15 +591,6 @@ async def _end_tasks(tasks: set[asyncio.Task[None]]) -> None:
         for task in tasks:
             task.cancel()
         _, tasks = await asyncio.wait(tasks, timeout=0.2)
-
-
-def _nothing(_uid: int) -> None:
-    """Nobody wants to know."""
-
-
-def _spread() -> float:
-    """Return a factor that keeps many workers from doing the same at the same moment."""
-    return 0.75 + clock.random_below(500) / 1_000
 
 
 def _ignore(future: asyncio.Future[bytes | None]) -> None:

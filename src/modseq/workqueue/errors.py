@@ -9,6 +9,10 @@ QueueError
 
 from __future__ import annotations
 
+from modseq.client.errors import AuthenticationFailed, CommandRefused, MailboxNotFound
+
+_PASSING = ("UNAVAILABLE", "INUSE", "SERVERBUG")
+
 
 class QueueError(Exception):
     """Anything that the work queue raises on purpose."""
@@ -24,3 +28,19 @@ class LeaseLost(QueueError):
 
 class MessageGone(LeaseLost):
     """The message is no longer in the mailbox."""
+
+
+def as_queue_error(error: BaseException) -> QueueError:
+    """Return a failure as what callers are told may be raised."""
+    if isinstance(error, QueueError):
+        return error
+    if isinstance(error, AuthenticationFailed):
+        return QueueUnusable(f"the server refuses the login: {error.text}")
+    if isinstance(error, MailboxNotFound):
+        return QueueUnusable(f"there is no such mailbox: {error.text}")
+    return QueueUnusable(str(error))
+
+
+def is_passing(error: CommandRefused) -> bool:
+    """True where the server says that it may go well later."""
+    return error.code is not None and error.code.name in _PASSING

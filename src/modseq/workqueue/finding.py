@@ -64,7 +64,7 @@ class Finder:
         """Search anew: the connection is."""
         for each in (self._flagged, self._fresh, self._tried):
             each.clear()
-        self._search_at = self._look_at = 0.0
+        self.look_now()
 
     def heard(self, event: Event) -> bool:
         """Take note of an event; return whether there may be work."""
@@ -76,6 +76,10 @@ class Finder:
             self._search_at = min(self._search_at, self._searched_at + LOOK_AGAIN_SECONDS_MIN)
             return True
         return False
+
+    def look_now(self) -> None:
+        """Search and look before anything else."""
+        self._search_at = self._look_at = 0.0
 
     def look_soon(self) -> None:
         """Look at what is claimed sooner than planned: something there may have come free."""
@@ -115,7 +119,11 @@ class Finder:
         self.look_soon()
 
     async def find(self, client: imap.Client, wanted: int, held: Mapping[int, object], terms: Terms) -> Finds:
-        """Return up to so many messages to claim, and all whose holders are silent."""
+        """
+        Return up to so many messages to claim, and those whose holders are silent.
+
+        Where none are wanted these are only those that nobody would have to work at.
+        """
         finds = Finds()
         now = clock.monotonic_seconds()
         if now >= self._search_at and (not self._fresh or now >= self._searched_at + LOOK_AGAIN_SECONDS_MIN):
@@ -129,7 +137,7 @@ class Finder:
                 if len(finds.free) < wanted:
                     finds.free[uid] = seen
                     self._watch.forget(uid)
-            else:
+            elif wanted or seen.standing.phase is not Phase.HELD:
                 finds.due[uid] = seen, seen_at
                 self._watch.forget(uid)
         tried: list[int] = []

@@ -102,6 +102,7 @@ class Hold:
         beat_at: when its last heartbeat was known to be there, by that clock.
         is_won: False while it is being claimed.
         is_known: False while a STORE is under way whose outcome decides what the keywords are.
+        is_ended: the work is done or given up (then `is_failed` too), and keywords are still to be cleared.
         pending: the heartbeat that such a STORE brings, and when it was sent.
 
     """
@@ -118,6 +119,7 @@ class Hold:
     is_won: bool = False
     is_known: bool = False
     is_ended: bool = False
+    is_failed: bool = False
     pending: tuple[int, float] | None = None
 
     def is_sure(self, now: float) -> bool:
@@ -203,7 +205,8 @@ def finish(
 
     fates = yield from change(plan, Fate.ENDED, holds, terms)
     for hold in holds:
-        hold.is_ended = hold.is_ended or fates[hold.uid] is Fate.ENDED
+        if fates[hold.uid] is Fate.ENDED:
+            hold.is_ended, hold.is_failed = True, failed
     return fates
 
 

@@ -16,8 +16,8 @@ from weakref import WeakValueDictionary
 from modseq import clock
 from modseq.client.options import parse_url
 from modseq.limits import CLAIMS_PER_STORE_MAX
-from modseq.workqueue.engine import Engine, as_queue_error
-from modseq.workqueue.errors import LeaseLost
+from modseq.workqueue.engine import Engine
+from modseq.workqueue.errors import LeaseLost, as_queue_error
 from modseq.workqueue.lease import Hold
 from modseq.workqueue.settings import KEEP, Settings
 from modseq.workqueue.wishes import Kind, Ready, Tally
@@ -227,11 +227,22 @@ class Queue:
         return job
 
     async def idle(self) -> None:
-        """Return once there was nothing to do: nothing free, nothing held by us, nothing waiting for a delay."""
+        """
+        Return once there was nothing to do: nothing free, nothing held by us, nothing waiting for a delay.
+
+        Nothing is taken for it. Returns at once when the queue is stopped.
+        """
         self.start()
         engine = self._engine
-        async with engine.changed:
-            await engine.changed.wait_for(lambda: engine.is_idle or engine.failure is not None)
+        engine.askers += 1
+        engine.ask()
+        try:
+            async with engine.changed:
+                await engine.changed.wait_for(
+                    lambda: engine.is_idle or engine.is_stopping or engine.failure is not None
+                )
+        finally:
+            engine.askers -= 1
 
     async def stop(self) -> None:
         """Take no more messages; those that are being worked on may be finished. What is ready is given back."""
