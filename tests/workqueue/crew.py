@@ -94,7 +94,7 @@ class Outcome:
 
     seconds: float = 0.0
     kills: int = 0
-    cuts: int = 0
+    cuts: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     restarts: int = 0
     begun: int = 0
     counts: Counter[str] = field(default_factory=Counter)

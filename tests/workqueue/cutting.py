@@ -1,24 +1,70 @@
 """
 A proxy in front of a server that cuts connections, in the middle of whatever is being said.
 
-    with CuttingProxy(upstream, cut=lambda: ("reply", 123)) as proxy:
+    with CuttingProxy(upstream, cut=lambda: Cut("reply", octets=123)) as proxy:
         proxy.address
         proxy.upstream = elsewhere             from now on
+        proxy.cuts                             how often which cut was made
 
-For each connection `cut` says where it ends: after so many octets of commands, after so many octets of replies, or
-after so many octets of replies that the client never sees: the commands before them were carried out.
+For each connection `cut` says where it ends.
 """
 
 import contextlib
 import socket
 import threading
+from collections import Counter
+from dataclasses import dataclass
+
+from workqueue.kinds import COMMAND, REPLY, UNHEARD, pattern_of
+
+
+@dataclass(frozen=True)
+class Cut:
+    """
+    Where a connection ends.
+
+    Args:
+        way: in commands, in replies, or in replies that the client never sees: the commands before were carried out.
+        octets: so many of them pass before.
+        kind: after the next octet of this kind; after exactly so many octets where there is none.
+        times: the kind must come so often.
+
+    """
+
+    way: str
+    octets: int = 0
+    kind: str | None = None
+    times: int = 1
+
+
+class _Knife:
+    """Watches one direction of a connection for the octet after which it is cut."""
+
+    def __init__(self, cut):
+        self._left = cut.octets
+        self._pattern = pattern_of(cut.way, cut.kind) if cut.kind is not None else None
+        self._times = cut.times
+
+    def find(self, octets):
+        """Return how many of these octets still pass, None for all."""
+        start, self._left = self._left, max(0, self._left - len(octets))
+        if start > len(octets):
+            return None
+        if self._pattern is None:
+            return start
+        for match in self._pattern.finditer(octets):
+            if match.end() > start:
+                self._times -= 1
+                if not self._times:
+                    return match.end()
+        return None
 
 
 class CuttingProxy:
     def __init__(self, upstream, cut=lambda: None):
         self.upstream = upstream
         self.cut = cut
-        self.cuts = 0
+        self.cuts = Counter()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=200)
         self.address = self._listener.getsockname()
         self._threads = []
@@ -61,7 +107,6 @@ class CuttingProxy:
         except OSError:
             client.close()
             return
-        kind, left = cut or (None, 0)
         for each in (client, server):
             each.settimeout(None)
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -70,11 +115,11 @@ class CuttingProxy:
         try:
             commands = threading.Thread(
                 target=self._pump,
-                args=(client, server, left if kind == "command" else None, False),
+                args=(client, server, cut, (COMMAND,)),
                 daemon=True,
             )
             commands.start()
-            self._pump(server, client, left if kind in ("reply", "unheard") else None, kind == "unheard")
+            self._pump(server, client, cut, (REPLY, UNHEARD))
             commands.join()
         finally:
             with self._lock:
@@ -82,21 +127,22 @@ class CuttingProxy:
             client.close()
             server.close()
 
-    def _pump(self, source, target, left, unheard):
-        """Pass octets on until the end, or until so many have passed."""
+    def _pump(self, source, target, cut, ways):
+        """Pass octets on until the end, or until the connection is cut."""
+        knife = _Knife(cut) if cut is not None and cut.way in ways else None
         try:
             while True:
                 octets = source.recv(65536)
                 if not octets:
                     break
-                if left is not None:
-                    if len(octets) >= left:
-                        self.cuts += 1
-                        # Everything up to here was said; what comes after it nobody hears.
-                        if not unheard:
-                            target.sendall(octets[:left])
-                        break
-                    left -= len(octets)
+                passing = knife.find(octets) if knife is not None else None
+                if passing is not None:
+                    with self._lock:
+                        self.cuts[cut.way, cut.kind] += 1
+                    # Everything up to here was said; what comes after it nobody hears.
+                    if cut.way != UNHEARD:
+                        target.sendall(octets[:passing])
+                    break
                 target.sendall(octets)
         except OSError:
             pass
