@@ -11,7 +11,7 @@ import pytest
 from client.cancelling import GRACE_SECONDS, cancelled_once
 from client.fake import fake
 from client.play import exchange, play
-from modseq.client import ConnectionLost, connect
+from modseq.client import ConnectionLost, connect, messagefile
 from modseq.client.verbs.transfer import append
 from modseq.wire.command_writer import FileLiteral
 
@@ -121,6 +121,45 @@ def test_cancelled_while_the_disk_is_slow(tmp_path):
         await client.aclose()
 
     with fake(closes) as server:
+        asyncio.run(main(server.url))
+
+
+def test_cancelled_while_a_file_is_opened(tmp_path, monkeypatch):
+    """Nothing was sent; the file is closed when it is open at last."""
+    path = tmp_path / "mail"
+    path.write_bytes(b"x")
+    is_opening, may_go_on, closed = threading.Event(), threading.Event(), threading.Event()
+    measured = messagefile.measured
+
+    def slowly(message):
+        is_opening.set()
+        may_go_on.wait(5)
+        literal, close = measured(message)
+
+        def closing():
+            close()
+            closed.set()
+
+        return literal, closing
+
+    monkeypatch.setattr(messagefile, "measured", slowly)
+
+    def script(talk):
+        talk.greet("IMAP4rev1 LITERAL+")
+        talk.ok()
+        talk.until_closed()
+
+    async def main(url):
+        client = await connect(url, seconds=5)
+        task = asyncio.create_task(client.append("INBOX", path))
+        await asyncio.to_thread(is_opening.wait, 5)
+        await cancelled_once(task)
+        assert (await client.noop()).text == "done"
+        may_go_on.set()
+        assert await asyncio.to_thread(closed.wait, 5)
+        await client.aclose()
+
+    with fake(script) as server:
         asyncio.run(main(server.url))
 
 

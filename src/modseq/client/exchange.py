@@ -484,15 +484,10 @@ class Exchange:
         self._lost = self._lost or error
 
     def abandon(self, running: Running) -> None:
-        """
-        Note that nobody waits for this command any more.
-
-        Half sent, it has broken the connection; so has one after which nothing is what it was: who is logged in,
-        what the octets mean.
-        """
+        """Note that nobody waits for this command any more. Half sent, it has broken the connection."""
         if running.is_over:
             return
-        if not running.is_sent or running.name in _TURNING:
+        if not running.is_sent:
             self.is_broken = True
             return
         running.is_abandoned = True
@@ -525,8 +520,6 @@ class Exchange:
         """The first command that was left alone and has no reply yet."""
         return next((each for each in self.running if each.is_abandoned), None)
 
-
-_TURNING = frozenset({"AUTHENTICATE", "COMPRESS", "LOGIN", "STARTTLS"})
 
 _OF_REV2 = frozenset(
     {
