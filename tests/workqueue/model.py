@@ -123,7 +123,8 @@ class Worker:
     resume_at: float = 0.0
     abandoned: set[int] = field(default_factory=set)
 
-    def sure_of(self, now: float) -> set[int]:
+    def sure_of(self) -> set[int]:
+        now = self.me.terms.now()
         return {uid for uid, hold in self.me.book.items() if hold.is_sure(now) and uid not in self.abandoned}
 
 
@@ -215,7 +216,7 @@ class World:
     def check(self) -> None:
         sure: dict[int, int] = {}
         for worker in self.workers:
-            for uid in worker.sure_of(self.now):
+            for uid in worker.sure_of():
                 if uid in sure:
                     raise TwoHolders(f"{uid}: workers {sure[uid]} and {worker.name}")
                 sure[uid] = worker.name

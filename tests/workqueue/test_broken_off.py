@@ -8,7 +8,7 @@ import time
 import pytest
 
 from modseq.client.errors import ConnectionLost
-from modseq.workqueue import Queue, engine, performing
+from modseq.workqueue import Queue, claiming, engine, performing
 from modseq.workqueue.layout import CLAIMED, DONE
 
 _breaks = contextvars.ContextVar("breaks")
@@ -37,6 +37,7 @@ class Break:
             except StopIteration:
                 break
             answers = await performing._answers(client, requests)
+        self.at = time.monotonic()
         raise ConnectionLost("as it should")
 
 
@@ -133,3 +134,24 @@ def test_clearing(work_off):
     for attempts, line in work_off("clear", "", moves=True):
         assert attempts == [1]
         assert b"$Done" in line
+
+
+def test_a_new_connection_writes_names_of_its_own_and_waits_before_it_looks(work_off, monkeypatch):
+    """What was sent on the old one may still be carried out; where the server is not exact, also half of it."""
+    seen = []
+    settle, is_exact = claiming.settle_claims, []
+
+    def settle_claims(me):
+        hold = next(iter(me.book.values()))
+        is_exact.append(me.terms.exact)
+        seen.append((hold.owner, me.owner, time.monotonic() - _breaks.get().at))
+        return settle(me)
+
+    monkeypatch.setattr(claiming, "settle_claims", settle_claims)
+    monkeypatch.setattr(engine, "SETTLE_SECONDS", 2.0)
+    monkeypatch.setattr(engine, "RECONNECT_SECONDS_MIN", 0.1)
+    work_off("clear", "", moves=True)
+    assert len(seen) == len(ROUND_TRIPS)
+    for old, new, seconds in seen:
+        assert old != new
+        assert is_exact[0] or seconds > 2.0

@@ -272,13 +272,12 @@ def _store(
             if hold.uid not in answer.applied:
                 fates[hold.uid] = Fate.GONE
                 continue
-            was_sure = hold.is_sure(terms.now())
-            hold.settle(answer.applied[hold.uid], terms)
-            if was_sure or terms.exact or planned.beat is None:
+            if hold.is_sure(terms.now()) or terms.exact or planned.beat is None:
+                hold.settle(answer.applied[hold.uid], terms)
                 fates[hold.uid] = success
             else:
-                # Too late to rely on the clock, and the server's word is not enough.
-                hold.is_known = False
+                # Too late to rely on the clock, and the server's word is not enough: who was not sure before the look
+                # must not be by this heartbeat.
                 late.add(hold.uid)
     return late
 
