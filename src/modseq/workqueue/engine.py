@@ -586,11 +586,9 @@ async def _make_mailbox(client: imap.Client, name: str) -> None:
 
 
 async def _end_tasks(tasks: set[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they end: one that was just about to go on may miss the first time (Python 3.11)."""
-    while tasks:
-        for task in tasks:
-            task.cancel()
-        _, tasks = await asyncio.wait(tasks, timeout=0.2)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 def _ignore(future: asyncio.Future[bytes | None]) -> None:
