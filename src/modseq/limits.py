@@ -163,6 +163,11 @@ WORK_DELAY_SECONDS_MAX = 86_400.0
 KEYWORDS_PER_MAILBOX_MAX = 250
 """Different keywords of a mailbox: clients use a few dozen, a work queue at most 64; all stand in FLAGS."""
 
+PALETTE_MASKS_UNUSED_MAX = 4_096
+"""Combinations of flags that a mailbox may keep in memory (as many as are in use where those are more) and on disk
+though no message has them any more: they cost some 200 octets each; looking which are in use costs a look at every
+message."""
+
 MAILBOX_NAME_CHARS_MAX = 1_000
 """Characters of a full mailbox name: far beyond what people type, small enough for a response line."""
 

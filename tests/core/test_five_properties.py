@@ -24,5 +24,6 @@ def test_property(machine, monkeypatch):
     monkeypatch.setattr(uidindex, "BLOCK_BITS", 3)
     monkeypatch.setattr(uidindex, "BLOCK_UIDS", 8)
     monkeypatch.setattr(limits, "LOG_CHANGES_IN_MEMORY_MAX", 8)
+    monkeypatch.setattr(limits, "PALETTE_MASKS_UNUSED_MAX", 3)
     monkeypatch.setattr(limits, "HUGE_OPERATION_MESSAGES_MIN", 3)
     check_property(machine, opened_in_memory)

@@ -257,6 +257,7 @@ def test_core_is_the_naive_model(block_bits, monkeypatch):
     monkeypatch.setattr(limits, "KEYWORDS_PER_MAILBOX_MAX", KEYWORDS_MAX)
     monkeypatch.setattr(limits, "MAILBOXES_PER_ACCOUNT_MAX", MAILBOXES_MAX)
     monkeypatch.setattr(limits, "LOG_CHANGES_IN_MEMORY_MAX", 4)
+    monkeypatch.setattr(limits, "PALETTE_MASKS_UNUSED_MAX", 3)
     run_state_machine_as_test(
         CoreAgainstModel,
         settings=settings(max_examples=examples(60), stateful_step_count=25, report_multiple_bugs=False),

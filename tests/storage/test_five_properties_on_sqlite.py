@@ -32,6 +32,7 @@ async def opened_on_disk(wakeups: bool, expunges_kept_max: int | None):
 def test_property(machine, wakeups, expunges_kept_max, monkeypatch):
     # So low that a short history crosses every bound: it is folded, trimmed and loaded again.
     monkeypatch.setattr(limits, "LOG_CHANGES_IN_MEMORY_MAX", 4)
+    monkeypatch.setattr(limits, "PALETTE_MASKS_UNUSED_MAX", 3)
     monkeypatch.setattr(limits, "HUGE_OPERATION_MESSAGES_MIN", 3)
     monkeypatch.setattr(limits, "ROWS_PER_COMMIT_MAX", 2)
     monkeypatch.setattr(limits, "LOG_ROWS_FOLD_MIN", 3)

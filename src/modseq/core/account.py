@@ -178,7 +178,10 @@ class AccountDraft:
         if state is None:
             if mailbox_id in self.deleted:
                 raise MailboxNotFound("The mailbox was deleted.")
-            state = self.states[mailbox_id] = self._load(mailbox_id)
+            state = self._load(mailbox_id)
+            if state.palette.is_crowded:
+                state = state.tidied()
+            self.states[mailbox_id] = state
         return state
 
     def next_mod_seq(self, mailbox_id: int) -> int:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from modseq.core.flags import Palette
 from modseq.core.message import MessageChunk
 
 Decision = TypeVar("Decision")
@@ -49,9 +50,11 @@ class Foreseen:
 class Foresight:
     """The blocks of a mailbox after a change, by number, for each of its steps.
 
-    Each holds only while the block is the object that it was worked out from.
+    Each holds only while the block is the object that it was worked out from, and the mailbox has the palette whose
+    numbers are in it.
     """
 
+    palette: Palette
     appended: dict[int, Foreseen] = field(default_factory=dict)
     edited: dict[int, Foreseen] = field(default_factory=dict)
     vanished: dict[int, Foreseen] = field(default_factory=dict)

@@ -102,15 +102,22 @@ class Palette:
 
     Messages have few different combinations of flags, so a message stores a number of 32 bits whatever
     the number of keywords, and what is derived from a mask (its text, its successor under a STORE) is
-    computed once per combination. Only grows, belongs to one process, and means nothing outside of it.
+    computed once per combination. Only grows, belongs to one process, and means nothing outside of it. Before
+    masks that no message has any more fill it, a state gets another one (``MailboxState.tidied``).
     """
 
-    __slots__ = ("_indexes", "masks", "texts")
+    __slots__ = ("_indexes", "_masks_max", "masks", "texts")
 
-    def __init__(self) -> None:
-        self.masks: list[int] = [0]
+    def __init__(self, masks: Iterable[int] = (0,)) -> None:
+        self.masks = list(masks)
         self.texts: dict[int, bytes] = {}
-        self._indexes: dict[int, int] = {0: 0}
+        self._indexes = {mask: index for index, mask in enumerate(self.masks)}
+        self._masks_max = max(2 * len(self.masks), limits.PALETTE_MASKS_UNUSED_MAX)
+
+    @property
+    def is_crowded(self) -> bool:
+        """True when so many masks have come that most of them may be those of no message any more."""
+        return len(self.masks) > self._masks_max
 
     def index(self, mask: int) -> int:
         """Return the number of a mask, a new one when it was never seen."""

@@ -109,6 +109,22 @@ class MailboxState:
         other._answers = {}  # noqa: SLF001
         return other
 
+    def tidied(self) -> "MailboxState":
+        """Return the state with a palette of its own that has only the masks of its messages.
+
+        Not published yet it is built upon like any other. Blocks are other objects than those of this state:
+        what was worked out from these, with their palette's numbers, is not taken for them.
+        """
+        used = {0}
+        for chunk in self.chunks.values():
+            used.update(chunk.flags, chunk.touched)
+        kept = sorted(used)
+        numbers = {old: new for new, old in enumerate(kept)}
+        state = self.copy()
+        state.palette = Palette(self.palette.masks[old] for old in kept)
+        state.chunks = {at: chunk.with_palette_numbers(numbers) for at, chunk in self.chunks.items()}
+        return state
+
     @property
     def index(self) -> UidIndex:
         """The UIDs in sequence order."""
@@ -207,7 +223,8 @@ class MailboxState:
             foresight: what blocks become under this very change, worked out ahead.
         """
         owned = {} if owned is None else owned
-        foresight = foresight or _NOTHING_FORESEEN
+        if foresight is None or foresight.palette is not self.palette:
+            foresight = _NOTHING_FORESEEN
         state = self.copy()
         state.mod_seq = change.mod_seq
         if change.keywords:
@@ -411,7 +428,7 @@ class MailboxState:
         return NumSet(appeared), NumSet(changed)
 
 
-_NOTHING_FORESEEN = Foresight()
+_NOTHING_FORESEEN = Foresight(Palette())
 _EMPTY = MessageChunk()
 
 

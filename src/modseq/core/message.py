@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from modseq.core.change import Appended, AppendedRun, FlagEdit
@@ -145,6 +145,13 @@ class MessageChunk:
             elif expected in column:
                 setattr(other, name, array("Q", [mod_seq if n == expected else n for n in column]))
         other.newest_max = mod_seq
+        return other
+
+    def with_palette_numbers(self, numbers: Mapping[int, int]) -> "MessageChunk":
+        """Return the block with each palette number replaced."""
+        other = self.fork(whole=False)
+        other.flags = array("I", map(numbers.__getitem__, self.flags))
+        other.touched = array("I", map(numbers.__getitem__, self.touched))
         return other
 
     def without(self, positions: Sequence[int], palette: Palette) -> "MessageChunk | None":

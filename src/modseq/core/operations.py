@@ -121,7 +121,7 @@ class Expunge:
     def prepare(self, state: MailboxState) -> Iterator[None]:
         """Find the deleted messages block by block."""
         if state.deleted >= limits.HUGE_OPERATION_MESSAGES_MIN:
-            foresight = self._foresight = Foresight()
+            foresight = self._foresight = Foresight(state.palette)
             for number, chunk in list(state.chunks.items()):
                 if chunk.deleted:
                     deleted = self._deleted(state, chunk)
@@ -278,7 +278,7 @@ class Transfer:
             result.append_run(messages, expected, target.palette)
             plan.into.appended[number] = Foreseen(base, result, expected)
         if self.move and self.source_id != self.target_id:
-            out_of = self._out_of = Foresight()
+            out_of = self._out_of = Foresight(source.palette)
             for number, chunk in list(source.chunks_of(self.uids)):
                 yield
                 positions = chunk.positions(self.uids)
@@ -330,7 +330,7 @@ class _Plan:
     places: dict[int, int]
     run: AppendedRun
     keywords: tuple[tuple[int, str], ...]
-    into: Foresight = field(default_factory=Foresight)
+    into: Foresight
 
     @classmethod
     def begun(cls, columns: "list[_Columns]", source: MailboxState, target: MailboxState) -> "_Plan":
@@ -346,7 +346,8 @@ class _Plan:
         places = {index: masks.index(mask) for index, mask in translated.items()}
         flags = array("B" if len(masks) <= 256 else "I")
         run = AppendedRun(target.uid_next, masks, flags, array("I"))
-        return cls(columns, source.flag_table, target.flag_table, places, run, keywords)
+        into = Foresight(target.palette)
+        return cls(columns, source.flag_table, target.flag_table, places, run, keywords, into)
 
     def add(self, columns: "_Columns") -> None:
         """Add the messages of one block."""

@@ -87,7 +87,7 @@ class StoreFlags:
         except KeywordLimitReached:
             return  # ``apply`` refuses it, unless the keywords are known by then.
         edit = self._foreseen_edit = FlagEdit(NumSet.EMPTY, condition.add, condition.remove)
-        foresight = self._foresight = Foresight()
+        foresight = self._foresight = Foresight(state.palette)
         expected = state.mod_seq + 1
         for number, chunk in list(state.chunks_of(self.uids)):
             decision = condition.decide(chunk, self.uids)

@@ -26,6 +26,7 @@ from modseq.storage.blobs import (
 from modseq.storage.sqlite.account import SqliteAccount
 from modseq.storage.sqlite.batch import run_step
 from modseq.storage.sqlite.files import BODIES, AccountFiles
+from modseq.storage.sqlite.palettes import crowded_palettes, shrink_palette
 from modseq.storage.sqlite.reading import reading
 from modseq.storage.sqlite.rows import is_untidy, tidy
 
@@ -70,12 +71,14 @@ async def usage(account: SqliteAccount) -> Usage:
 async def compact(
     account: SqliteAccount, *, dead_percent_min: int = limits.COMPACTION_DEAD_PERCENT_MIN
 ) -> Compacted:
-    """Remove contents that no message names, and rewrite the segments that are mostly dead.
+    """Remove what no message needs: contents, combinations of flags; rewrite the segments that are mostly dead.
 
     Between two steps waiting operations are carried out.
     """
     while await account.write(_tidy_some):
         pass
+    for mailbox_id in await account.write(crowded_palettes):
+        await account.write(lambda files, mailbox_id=mailbox_id: shrink_palette(files, mailbox_id))  # type: ignore[misc]
     bytes_before = await account.write(_segment_bytes)
     garbage = await account.write(lambda files: _garbage(files.writer))
     for start in range(0, len(garbage), _GARBAGE_PER_STEP):

@@ -245,7 +245,7 @@ def _advance(connection: apsw.Connection, state: MailboxState, row: MailboxRow, 
         decode_change(mod_seq, record)
         for mod_seq, record in connection.execute(_LOG, (row.mailbox_id, state.mod_seq))
     ]
-    state = fold_all(state, changes)
+    state = fold_all(state.tidied() if state.palette.is_crowded else state, changes)
     caught.states[row.mailbox_id] = _with_row(state, row)
     caught.changes[row.mailbox_id] = changes
 
