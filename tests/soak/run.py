@@ -23,6 +23,9 @@ from wire_client import Client
 from wire_load import Crowd, Journal
 from wire_server import Running
 
+EXPUNGES_KEPT_MAX = 2_000
+"""What a mailbox remembers of expunged messages grows with good reason, unless the operator bounds it."""
+
 ROUND_SECONDS = 60.0
 """After so long the clients are replaced by others: they remember all that they were told."""
 
@@ -64,7 +67,9 @@ def soak(
         server: one of your own, not started.
 
     """
-    with server or Running(place, workers=workers, small=not real_bounds) as running:
+    if server is None:
+        server = Running(place, workers=workers, small=not real_bounds, expunges_kept_max=EXPUNGES_KEPT_MAX)
+    with server as running:
         with Client(running.address) as client:
             client.run("CREATE Other")
         watch = Watch(running)

@@ -17,12 +17,13 @@ BOUNDS = {
     "descriptors": Bound(8),
     "threads": Bound(3),
     "log MB": Bound(32.0),
+    "store MB": Bound(8.0),
     "noop ms": Bound(10.0, 1.0),
     "store ms": Bound(20.0, 1.0),
 }
 """
 What may rise over a run. Each connection to a database fills a cache of 2 MB, slowly; the write-ahead log's file
-keeps the size of its longest moment; latency doubles and more when a neighbour works: only a steady rise counts.
+keeps the size of its longest moment, the store waits for the compaction that each round ends with; latency doubles and more when a neighbour works: only a steady rise counts.
 """
 
 
@@ -53,6 +54,7 @@ class Watch:
             self._add(f"{name} threads", len(os.listdir(f"/proc/{pid}/task")))  # noqa: PTH208
         logs = sum(path.stat().st_size for path in self._server.data.rglob("*-wal"))
         self._add("log MB", logs / 1e6)
+        self._add("store MB", sum(map(_octets, self._server.data.rglob("*"))) / 1e6 - logs / 1e6)
         self._ask()
 
     def _add(self, name: str, value: float) -> None:
@@ -103,6 +105,13 @@ def _middle(values: Sequence[float]) -> float:
 
 def _bound(name: str) -> Bound:
     return next(bound for ending, bound in BOUNDS.items() if name.endswith(ending))
+
+
+def _octets(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:
+        return 0
 
 
 def _resident_megabytes(pid: int) -> float:
