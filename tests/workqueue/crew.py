@@ -239,6 +239,7 @@ class Crew:
                 spans[int(uid)].append((begun.pop((pid, uid)), float(moment), pid))
             self.outcome.counts[what.partition(":")[0]] += 1
             if what == "done":
+                assert uid not in ended, f"UID {uid} was acknowledged twice"
                 ended.add(uid)
         for (pid, uid), moment in begun.items():
             spans[int(uid)].append((moment, self._killed[int(pid)], pid))

@@ -122,6 +122,7 @@ class Worker:
     waiting: int = 0
     resume_at: float = 0.0
     abandoned: set[int] = field(default_factory=set)
+    outcome: object = None
 
     def sure_of(self) -> set[int]:
         now = self.me.terms.now()
@@ -315,7 +316,7 @@ class World:
         except StopIteration as end:
             if end.value == "exhausted":
                 raise
-            worker.steps, worker.waiting = None, 0
+            worker.steps, worker.waiting, worker.outcome = None, 0, end.value
             return
         worker.line.requests.extend(requests)
         worker.waiting = len(requests)

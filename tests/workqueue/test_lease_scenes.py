@@ -83,12 +83,18 @@ class Scene(World):
             self.advance(worker)
 
     def finish(self, worker):
-        """Bring what a worker is in to its end."""
+        """Bring what a worker is in to its end; return what it came to."""
         while worker.steps is not None:
             while worker.line.requests:
                 self.serve(worker)
             self.advance(worker)
         self.check()
+        return worker.outcome
+
+    def ended(self, worker):
+        """Acknowledge; return whether the worker is told that this was written down."""
+        self.whole(worker, lease.finish([worker.me.book[UID]], worker.me.terms))
+        return worker.outcome[UID] is lease.Fate.ENDED
 
     def watch_until_due(self, worker):
         """Look at the message until the next look shows that its holder was silent for long enough."""
@@ -208,6 +214,36 @@ def take_over_that_comes_late(scene):
     scene.finish(ben)
 
 
+def acknowledgement_that_is_lost(scene):
+    """Ann's acknowledgement is lost with her connection; when she is back Ben has done the work again."""
+    ann, ben = scene.ann, scene.ben
+    scene.claim(ann)
+    scene.begin(ann, lease.finish([ann.me.book[UID]], ann.me.terms))
+    scene.cut(ann, kept=0)
+    while UID not in ben.sure_of():
+        scene.whole(ben, scene.look(ben))
+        scene.pass_time(0.5)
+    done_by_ben = scene.ended(ben)
+    scene.settle(ann)
+    return scene.ended(ann), done_by_ben
+
+
+def acknowledgement_beside_a_take_over(scene):
+    """Ann comes late with her acknowledgement, Ben takes over: both of their STOREs are compared before one is written."""
+    ann, ben = scene.ann, scene.ben
+    scene.claim(ann)
+    scene.watch_until_due(ben)
+    scene.begin(ben, scene.look(ben))
+    scene.go_to(ben, "+", CLAIMED)
+    scene.begin(ann, lease.finish([ann.me.book[UID]], ann.me.terms))
+    scene.serve(ann)
+    scene.go_to(ben, "+", BEATS[1])
+    scene.serve(ben)
+    fates = scene.finish(ann)
+    scene.finish(ben)
+    return fates[UID] is lease.Fate.ENDED, UID in ben.sure_of()
+
+
 SETTLED = """and is_taken(hold, seen.get(hold.uid))
             and me.terms.now()"""
 LATE = "if hold.is_sure(terms.now()) or terms.exact or planned.beat is None:"
@@ -275,3 +311,21 @@ def test_the_pause_before_a_new_connection_looks():
     release_that_is_written_late(Scene(TWO))
     with pytest.raises(TwoHolders):
         release_that_is_written_late(Scene(TWO), pause=False)
+
+
+@pytest.mark.parametrize("kind", [NUMBERS, TWO])
+def test_of_two_that_did_the_work_one_is_told_that_it_is_written_down(kind):
+    assert acknowledgement_that_is_lost(Scene(kind)) == (False, True)
+    taken_away = (lease, "standing.tries <= hold.attempt and standing.owner <=", "True or standing.owner <=")
+    with broken(taken_away):
+        assert acknowledgement_that_is_lost(Scene(kind)) == (True, True)
+
+
+def test_what_is_done_while_it_is_taken_over_is_not_done_again():
+    assert acknowledgement_beside_a_take_over(Scene(TWO)) == (False, False)
+    by_name = (lease, "and standing.owner <= hold.owner | hold.beneath", "")
+    with broken(by_name):
+        assert acknowledgement_beside_a_take_over(Scene(TWO)) == (True, False)
+    is_done = (claiming, "and (seen.standing.done or seen.standing.failed) == hold.is_ended\n", "")
+    with broken(is_done):
+        assert acknowledgement_beside_a_take_over(Scene(TWO)) == (False, True)

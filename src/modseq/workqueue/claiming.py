@@ -198,12 +198,17 @@ def _begin(alone: Mapping[int, Seen], me: Claimant) -> Steps[list[Hold]]:
 
 
 def is_taken(hold: Hold, seen: Seen | None) -> bool:
-    """True when the look after a first heartbeat, or after the one that took over, shows only this holder."""
+    """
+    True when the look after a first heartbeat, or after the one that took over, shows only this holder.
+
+    And what was to be worked at must not be done meanwhile.
+    """
     return (
         seen is not None
         and hold.pending is not None
         and seen.standing.beat == hold.pending[0]
         and seen.standing.owner == hold.owner | hold.beneath
+        and (seen.standing.done or seen.standing.failed) == hold.is_ended
         and not seen.standing.deleted
     )
 

@@ -308,7 +308,9 @@ def _judge(hold: Hold, seen: Seen | None, terms: Terms, now: float, success: Fat
         hold.settle(seen.mod_seq, terms)
     hold.pending = None
     if success is Fate.ENDED and (standing.done or standing.failed):
-        return Fate.ENDED
+        # Somebody who took it over has begun another attempt, or stands beside us with a name.
+        is_by_us = standing.tries <= hold.attempt and standing.owner <= hold.owner | hold.beneath
+        return Fate.ENDED if is_by_us else Fate.LOST
     is_ours = may_be_ours and standing.beat == hold.beat != 0 and not standing.deleted
     if is_ours and hold.is_ended == (standing.done or standing.failed):
         hold.mod_seq, hold.is_known = seen.mod_seq, True
