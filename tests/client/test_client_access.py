@@ -9,6 +9,7 @@ import pytest
 from client.play import exchange, play, ways
 from modseq.client import (
     AuthenticationFailed,
+    CommandFailed,
     ConnectionFailed,
     NotSupported,
     ProtocolViolated,
@@ -129,6 +130,28 @@ def test_a_password_is_not_sent_where_login_is_disabled():
     x = fresh(user="ann", password="p")
     with pytest.raises(NotSupported):
         play(x, begin(x), b"* OK [CAPABILITY IMAP4rev1 LOGINDISABLED STARTTLS] hi\r\n")
+
+
+@pytest.mark.parametrize("said", [b"NO", b"BAD"])
+@pytest.mark.parametrize(
+    ("capabilities", "options"),
+    [
+        (b"IMAP4rev1", {"password": "s3cret"}),
+        (b"IMAP4rev1 SASL-IR AUTH=PLAIN", {"password": "s3cret"}),
+        (b"IMAP4rev1 SASL-IR AUTH=OAUTHBEARER", {"token": "s3cret"}),
+        (b"IMAP4rev1 SASL-IR AUTH=XOAUTH2", {"token": "s3cret"}),
+    ],
+)
+def test_a_server_that_says_what_it_was_sent_tells_nobody(said, capabilities, options):
+    x = fresh(user="ann", **options)
+    greeting = b"* OK [CAPABILITY %b] hi\r\n" % capabilities
+    played = play(x, begin(x), greeting, b"$T OK [CAPABILITY IMAP4rev1] in\r\n")
+    sent = played.lines[0].split()[-1].strip('"').encode()
+    x = fresh(user="ann", **options)
+    with pytest.raises(CommandFailed) as caught:
+        play(x, begin(x), greeting, b"$T %b what is s3cret or %b?\r\n" % (said, sent))
+    assert str(caught.value).endswith("what is *** or ***?")
+    assert isinstance(caught.value, AuthenticationFailed) is (said == b"NO")
 
 
 def test_preauth_and_refusals():

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from modseq.client.effects import Send, Verb
 from modseq.client.errors import (
+    CommandFailed,
     ConnectionFailed,
     ConnectionLost,
     NotSupported,
@@ -134,16 +135,30 @@ def authenticate(x: Exchange) -> Verb[Completed]:
         raise ValueError("a user is wanted beside a password or token")
     method = _method(x, options)
     before = x.capabilities
-    if method == "login":
-        password = (options.password or "").encode("utf-8")
-        reply = completed((yield from command(x, "LOGIN", Login(options.user, password))))
-    else:
-        reply = yield from _sasl(x, method, options)
+    try:
+        if method == "login":
+            password = (options.password or "").encode("utf-8")
+            reply = completed((yield from command(x, "LOGIN", Login(options.user, password))))
+        else:
+            reply = yield from _sasl(x, method, options)
+    except CommandFailed as error:
+        # What the server says of a refusal is shown and logged; it may say what it was sent.
+        raise type(error)(error.command, _without_secrets(error.text, method, options), error.code) from None
     x.is_logged_in = True
     if x.capabilities is before:
         # What was offered to a stranger says nothing of what is offered now.
         yield from refresh_capabilities(x)
     return reply
+
+
+def _without_secrets(text: str, method: AuthMethod, options: Options) -> str:
+    secrets = [options.password, options.token]
+    if method != "login":
+        secrets.append(b64encode(_initial(method, options)[1]).decode("ascii"))
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return text
 
 
 def _method(x: Exchange, options: Options) -> AuthMethod:
