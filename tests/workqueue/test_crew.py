@@ -57,7 +57,7 @@ def prove(place, account, *, count, noise, restart=None):
         cut=cuts(5),
         noise=noise,
         restart=restart,
-        restart_every=30 if FULL else 2,
+        restart_every=8 if FULL else 2,
         trouble_seconds=float("inf") if FULL else 15.0,
         seconds_max=SECONDS_MAX,
     )
