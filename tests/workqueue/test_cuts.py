@@ -17,7 +17,7 @@ from modseq.workqueue.layout import CLAIMED, DONE
 from workqueue.cutting import Cut, CuttingProxy
 from workqueue.kinds import COMMAND, KINDS, REPLY, UNHEARD
 
-STRIDE = int(os.environ.get("MODSEQ_WORK_CUTS", "200"))
+STRIDE = int(os.environ.get("MODSEQ_WORK_CUTS", "400"))
 MESSAGES = 6
 OCTETS_MAX = 4_000
 """A connection seldom says or hears more before all is done."""
