@@ -13,7 +13,7 @@ from wire_client import Client
 from wire_server import Running
 
 BOUNDS = {
-    "memory MB": Bound(8.0, 0.05),
+    "memory MB": Bound(4.0, 0.03),
     "descriptors": Bound(8),
     "threads": Bound(3),
     "log MB": Bound(32.0),
