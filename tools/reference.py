@@ -116,10 +116,14 @@ def _toml(value: object) -> str:
 
 
 def limits() -> str:
-    lines = [MADE + "# Limits\n", "| limit | value | why |\n|---|---|---|"]
-    path = ROOT / "src" / "modseq" / "limits.py"
+    lines = [MADE + "# Limits"]
     values = vars(importlib.import_module("modseq.limits"))
-    lines.extend(f"| `{name}` | {_number(values[name])} | {text} |" for name, text in _documented(path, None))
+    for path in sorted((ROOT / "src" / "modseq" / "limits").glob("[a-z]*.py")):
+        what = ast.get_docstring(ast.parse(path.read_text()))
+        lines.append(f"\n## {path.stem}\n\n{what}\n\n| limit | value | why |\n|---|---|---|")
+        lines.extend(
+            f"| `{name}` | {_number(values[name])} | {text} |" for name, text in _documented(path, None)
+        )
     return "\n".join(lines) + "\n"
 
 
