@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from contextlib import asynccontextmanager
 
 import apsw
 import pytest
@@ -25,6 +26,16 @@ UNUSED_MAX = 10
 def few(monkeypatch):
     monkeypatch.setattr(limits, "PALETTE_MASKS_UNUSED_MAX", UNUSED_MAX)
     monkeypatch.setattr(limits, "LOG_ROWS_FOLD_MIN", 5)
+
+
+@asynccontextmanager
+async def two_processes(path):
+    """Yield one account as two processes see it, with three messages."""
+    async with SqliteStore(path, sync="off") as one, SqliteStore(path, sync="off") as two:
+        await one.directory.add("ann", "hash")
+        here, there = await one.account("ann"), await two.account("ann")
+        await append(here, INBOX, *"abc")
+        yield here, there
 
 
 async def wear(account, numbers, sets=SETS, mailbox_id=INBOX):
@@ -107,10 +118,7 @@ def test_what_was_worked_out_with_an_older_palette_is_not_used(monkeypatch):
 
 def test_a_process_that_only_reads_forgets_too(tmp_path):
     async def scenario():
-        async with SqliteStore(tmp_path, sync="off") as one, SqliteStore(tmp_path, sync="off") as two:
-            await one.directory.add("ann", "hash")
-            here, there = await one.account("ann"), await two.account("ann")
-            await append(here, INBOX, *"abc")
+        async with two_processes(tmp_path) as (here, there):
             await there.mailbox(INBOX)
             for names in SETS:
                 await wear(here, [2], [names])
@@ -124,16 +132,16 @@ def test_a_process_that_only_reads_forgets_too(tmp_path):
 
 def test_compaction_gives_back_what_was_stored(tmp_path):
     async def scenario():
-        async with SqliteStore(tmp_path, sync="off") as one, SqliteStore(tmp_path, sync="off") as two:
-            await one.directory.add("ann", "hash")
-            here, there = await one.account("ann"), await two.account("ann")
-            await append(here, INBOX, *"abc")
+        async with two_processes(tmp_path) as (here, there):
             await wear(here, [2])
             await there.refresh()
             state = await here.mailbox(INBOX)
             assert stored_masks(tmp_path) > len(SETS) / 2
             await compact(there)
             assert stored_masks(tmp_path) <= UNUSED_MAX
+            async with SqliteStore(tmp_path, sync="off") as third:
+                stored = await (await third.account("ann")).mailbox(INBOX)
+                assert (told(stored), item_numbers(stored)) == (told(state), item_numbers(state))
             # The other goes on with numbers of its own, and what it stores is right for both.
             await wear(here, [1, 3], SETS[:8])
             await there.refresh()

@@ -97,6 +97,11 @@ class FlagTable:
         )
 
 
+def masks_max(in_use: int) -> int:
+    """Return how many masks a palette may have when so many are in use; with more it is crowded."""
+    return max(2 * in_use, limits.PALETTE_MASKS_UNUSED_MAX)
+
+
 class Palette:
     """The different flag masks of a mailbox, numbered in order of appearance.
 
@@ -112,7 +117,7 @@ class Palette:
         self.masks = list(masks)
         self.texts: dict[int, bytes] = {}
         self._indexes = {mask: index for index, mask in enumerate(self.masks)}
-        self._masks_max = max(2 * len(self.masks), limits.PALETTE_MASKS_UNUSED_MAX)
+        self._masks_max = masks_max(len(self.masks))
 
     @property
     def is_crowded(self) -> bool:

@@ -11,7 +11,7 @@ from modseq.core.change import Appended, AppendedRun, Change, ChangeSet, FlagEdi
 from modseq.core.decisions import Foreseen, Foresight
 from modseq.core.flags import SEEN, FlagTable, Palette
 from modseq.core.history import History
-from modseq.core.message import MessageChunk
+from modseq.core.message import MessageChunk, palette_numbers
 from modseq.core.numset import NumSet
 from modseq.core.uidindex import UidIndex, block_of, first_uid_of
 
@@ -115,10 +115,7 @@ class MailboxState:
         Not published yet it is built upon like any other. Blocks are other objects than those of this state:
         what was worked out from these, with their palette's numbers, is not taken for them.
         """
-        used = {0}
-        for chunk in self.chunks.values():
-            used.update(chunk.flags, chunk.touched)
-        kept = sorted(used)
+        kept = palette_numbers(self.chunks.values())
         numbers = {old: new for new, old in enumerate(kept)}
         state = self.copy()
         state.palette = Palette(self.palette.masks[old] for old in kept)

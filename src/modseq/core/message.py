@@ -366,6 +366,14 @@ class MessageChunk:
                 del getattr(self, name)[at]
 
 
+def palette_numbers(chunks: Iterable[MessageChunk]) -> list[int]:
+    """Return the palette numbers in blocks, ascending; 0, the empty mask's, is always one of them."""
+    used = {0}
+    for chunk in chunks:
+        used.update(chunk.flags, chunk.touched)
+    return sorted(used)
+
+
 class _Step:
     """What an edit does to every message that has these flags and whose newest number is of these items."""
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import apsw
 
 from modseq import limits
-from modseq.core.message import MessageChunk
+from modseq.core.flags import masks_max
+from modseq.core.message import MessageChunk, palette_numbers
 from modseq.storage.sqlite.batch import run_step
 from modseq.storage.sqlite.codec import decode_chunk, encode_items, mask_bytes
 from modseq.storage.sqlite.files import AccountFiles
 from modseq.storage.sqlite.reading import read_palette
 
-_BLOCKS = (
-    "SELECT chunk_no, core, items FROM chunk JOIN chunk_core USING (mailbox_id, chunk_no)"
-    " WHERE chunk.mailbox_id = ? AND exists_n > 0"
+_BLOCKS = "SELECT chunk_no FROM chunk WHERE mailbox_id = ? AND exists_n > 0"
+_BLOCK = (
+    "SELECT core, items FROM chunk JOIN chunk_core USING (mailbox_id, chunk_no)"
+    " WHERE chunk.mailbox_id = ? AND chunk_no = ?"
 )
 
 
@@ -39,27 +39,25 @@ def shrink_palette(files: AccountFiles, mailbox_id: int) -> None:
 
 def _shrink(connection: apsw.Connection, mailbox_id: int) -> None:
     stored = read_palette(connection, mailbox_id)
-    used = {0}
-    for _, chunk in _blocks(connection, mailbox_id):
-        used.update(chunk.flags, chunk.touched)
-    if len(stored) <= max(2 * len(used), limits.PALETTE_MASKS_UNUSED_MAX):
+    blocks = [chunk_no for (chunk_no,) in connection.execute(_BLOCKS, (mailbox_id,))]
+    kept = palette_numbers(_block(connection, mailbox_id, chunk_no) for chunk_no in blocks)
+    if len(stored) <= masks_max(len(kept)):
         return
-    kept = sorted(used)
-    numbers = [0] * len(stored)
-    for new, old in enumerate(kept):
-        numbers[old] = new
-    for chunk_no, chunk in list(_blocks(connection, mailbox_id)):
+    numbers = {old: new for new, old in enumerate(kept)}
+    for chunk_no in blocks:
+        chunk = _block(connection, mailbox_id, chunk_no).with_palette_numbers(numbers)
         connection.execute(
             "UPDATE chunk SET items = ? WHERE mailbox_id = ? AND chunk_no = ?",
-            (encode_items(chunk, numbers), mailbox_id, chunk_no),
+            (encode_items(chunk, None), mailbox_id, chunk_no),
         )
     connection.execute("DELETE FROM palette WHERE mailbox_id = ?", (mailbox_id,))
     connection.executemany(
         "INSERT INTO palette VALUES (?, ?, ?)",
-        [(mailbox_id, new, mask_bytes(stored[old])) for new, old in enumerate(kept) if new],
+        [(mailbox_id, new, mask_bytes(stored[old])) for old, new in numbers.items() if new],
     )
 
 
-def _blocks(connection: apsw.Connection, mailbox_id: int) -> Iterator[tuple[int, MessageChunk]]:
-    for chunk_no, core, items in connection.execute(_BLOCKS, (mailbox_id,)):
-        yield chunk_no, decode_chunk(core, items, None)
+def _block(connection: apsw.Connection, mailbox_id: int, chunk_no: int) -> MessageChunk:
+    """Return one block with its stored palette numbers: a million messages are not held at once."""
+    ((core, items),) = connection.execute(_BLOCK, (mailbox_id, chunk_no))
+    return decode_chunk(core, items, None)
