@@ -107,6 +107,19 @@ def test_the_octets_and_a_refusal(tmp_path, command, name, capabilities, message
     assert said.strip().rstrip(".") == "modseq: the server refuses the login: the token has expired"
 
 
+def refusing(heard):
+    """Return a script that notes the one message of XOAUTH2, and refuses it."""
+
+    def script(talk):
+        talk.say(f"* OK [CAPABILITY {XOAUTH2}] hi")
+        tag, rest = talk.command()
+        heard.append(base64.b64decode(rest.split(" ")[2]))
+        talk.say(f"{tag} NO no")
+        talk.until_closed()
+
+    return script
+
+
 @pytest.mark.parametrize(
     ("stdin", "secret"),
     [(f"{TOKEN}\n", None), (f"{TOKEN}\r\n", "not this one"), (TOKEN, None), ("", TOKEN)],
@@ -131,17 +144,9 @@ def test_where_the_token_comes_from(tmp_path, stdin, secret):
 def test_from_a_file(tmp_path):
     """As the pages show it: `--password-stdin < FILE`."""
     heard = []
-
-    def script(talk):
-        talk.say(f"* OK [CAPABILITY {XOAUTH2}] hi")
-        tag, rest = talk.command()
-        heard.append(base64.b64decode(rest.split(" ")[2]))
-        talk.say(f"{tag} NO no")
-        talk.until_closed()
-
     path = tmp_path / "token"
     path.write_text(TOKEN + "\n")
-    with fake(script) as server, path.open("rb") as file:
+    with fake(refusing(heard)) as server, path.open("rb") as file:
         words = commands(f"imap://ann@127.0.0.1:{server.port}/", tmp_path / "m")["mirror"]
         done = subprocess.run(
             [sys.executable, "-m", "modseq", *map(str, words), "--password-stdin"],
@@ -211,15 +216,7 @@ def ended_raw(words, stdin):
 def test_a_token_of_many_octets_is_sent_whole(tmp_path):
     """Those of some providers have more than ten thousand."""
     heard = []
-
-    def script(talk):
-        talk.say(f"* OK [CAPABILITY {XOAUTH2}] hi")
-        tag, rest = talk.command()
-        heard.append(base64.b64decode(rest.split(" ")[2]))
-        talk.say(f"{tag} NO no")
-        talk.until_closed()
-
-    with fake(script) as server:
+    with fake(refusing(heard)) as server:
         words = commands(f"imap://ann@127.0.0.1:{server.port}/", tmp_path / "m")["mirror"]
         ended([*words, "--password-stdin"], stdin="x" * 20_000 + "\n", status=1)
     assert heard == [b"user=ann\1auth=Bearer " + b"x" * 20_000 + b"\1\1"]

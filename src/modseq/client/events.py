@@ -81,6 +81,15 @@ class Notice:
     code: Code | None
     text: str
 
+    @property
+    def ends_notifications(self) -> bool:
+        """
+        True where the server tells nothing of NOTIFY any more.
+
+        RFC: 5465 section 5.8
+        """
+        return self.code is not None and self.code.name == "NOTIFICATIONOVERFLOW"
+
 
 Event: TypeAlias = (
     Exists

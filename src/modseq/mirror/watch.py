@@ -69,7 +69,9 @@ class Watch:
                         await self._once(client)
                         pause = limits.MIRROR_RECONNECT_SECONDS_MIN
                         events = await self._news(client, is_notified=is_notified)
-                        if is_notified and any(map(_is_overflow, events)):
+                        if is_notified and any(
+                            isinstance(each, Notice) and each.ends_notifications for each in events
+                        ):
                             is_notified = await self._subscribe(client)
             except AuthenticationFailed:
                 raise
@@ -138,12 +140,3 @@ class Watch:
             )
             if not same:
                 await self._once(client)
-
-
-def _is_overflow(event: Event) -> bool:
-    """
-    Whether the server says that it tells nothing any more.
-
-    RFC: 5465 section 5.8
-    """
-    return isinstance(event, Notice) and event.code is not None and event.code.name == "NOTIFICATIONOVERFLOW"

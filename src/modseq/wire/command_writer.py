@@ -40,29 +40,25 @@ class FileLiteral:
     file: ByteSource
     length: int
 
-    def read_piece(self, left: int) -> bytes:
+    def pieces(self) -> Iterator[bytes]:
         """
-        Return the next octets, at most `left`; the last of them only where the file ends there.
+        Yield all of it, each piece read when it is asked for; the last only where the file ends there.
 
         Raises ValueError where the file is shorter or longer than announced: it changed after it was measured.
         """
-        wanted = min(left, SEND_PIECE_BYTES)
-        piece = self.file.read(wanted) if wanted else b""
-        if wanted and not piece:
-            raise ValueError("the file is shorter than its announced length")
-        if len(piece) > wanted or (len(piece) == left and self.file.read(1)):
-            raise ValueError("the file is longer than its announced length")
-        return piece
-
-    def pieces(self) -> Iterator[bytes]:
-        """Yield all of it, each piece read when it is asked for. Raises as `read_piece`."""
         left = self.length
-        while True:
-            piece = self.read_piece(left)
+        self._check_end(left)
+        while left:
+            piece = self.file.read(min(left, SEND_PIECE_BYTES))
+            if not piece:
+                raise ValueError("the file is shorter than its announced length")
             left -= len(piece)
+            self._check_end(left)
             yield piece
-            if not left:
-                return
+
+    def _check_end(self, left: int) -> None:
+        if left < 0 or (not left and self.file.read(1)):
+            raise ValueError("the file is longer than its announced length")
 
 
 Source: TypeAlias = FileLiteral

@@ -152,6 +152,7 @@ def authenticate(x: Exchange) -> Verb[Completed]:
 
 
 def _without_secrets(text: str, method: AuthMethod, options: Options) -> str:
+    """Return a text without what was sent to log in, as it is and as base64."""
     secrets = [options.password, options.token]
     if method != "login":
         secrets.append(b64encode(_initial(method, options)[1]).decode("ascii"))

@@ -45,16 +45,8 @@ def wait_for_event(x: Exchange, seconds: float) -> Verb[tuple[Event, ...]]:
 
 
 def _has_news(x: Exchange) -> bool:
-    """
-    Return whether something happened; `* OK Still here` is nothing, the end of all notifications is something.
-
-    RFC: 5465 section 5.8
-    """
-    return any(
-        not isinstance(event, Notice)
-        or (event.code is not None and event.code.name == "NOTIFICATIONOVERFLOW")
-        for event in x.events
-    )
+    """Return whether something happened; `* OK Still here` is nothing, the end of all notifications is something."""
+    return any(not isinstance(event, Notice) or event.ends_notifications for event in x.events)
 
 
 def _spell(x: Exchange, until: float | None, *, stop_at_event: bool) -> Verb[None]:
