@@ -112,6 +112,28 @@ class Scene(World):
             self.pass_time(seconds)
 
 
+def beaten_once(scene):
+    """Ann has a message, and has gone on with its heartbeat: two more look like none."""
+    scene.claim(scene.ann)
+    scene.pass_time(1.0)
+    scene.whole(scene.ann, scene.renew(scene.ann))
+
+
+def name_on_its_way(scene):
+    """Ann is silent for so long that Ben begins to take over; his name is sent, and not there yet."""
+    scene.watch_until_due(scene.ben)
+    scene.begin(scene.ben, scene.look(scene.ben))
+    scene.go_to(scene.ben, "+", CLAIMED)
+
+
+def unseen_by_name(scene, steps):
+    """Ann sends something before Ben's name is written: the server compares it and Ben's heartbeat before it writes one."""
+    scene.begin(scene.ann, steps)
+    scene.serve(scene.ann)
+    scene.go_to(scene.ben, "+", BEATS[1])
+    scene.serve(scene.ben)
+
+
 def unanswered_claim(scene):
     """Ann's claim is lost with her connection, and Ben is faster than she is back."""
     scene.begin(scene.ann, scene.look(scene.ann))
@@ -143,9 +165,7 @@ def claim_that_comes_late(scene, *, names=True):
 def two_heartbeats_at_once(scene):
     """Ann is asked to renew twice in a row, each time that Ben has just looked."""
     ann, ben = scene.ann, scene.ben
-    scene.claim(ann)
-    scene.pass_time(1.0)
-    scene.whole(ann, scene.renew(ann))
+    beaten_once(scene)
     for _ in range(12):
         scene.whole(ben, scene.look(ben))
         scene.pass_time(scene.terms.lease_seconds * LEASE_EXTEND_PART * 0.95)
@@ -155,17 +175,11 @@ def two_heartbeats_at_once(scene):
 
 def renewal_beside_a_take_over(scene):
     """Ann comes late, Ben takes over: the server compares the heartbeats of both before it writes one."""
-    ann, ben = scene.ann, scene.ben
-    scene.claim(ann)
-    scene.watch_until_due(ben)
-    scene.begin(ben, scene.look(ben))
-    scene.go_to(ben, "+", CLAIMED)
-    scene.begin(ann, scene.renew(ann))
-    scene.serve(ann)
-    scene.go_to(ben, "+", BEATS[1])
-    scene.serve(ben)
-    scene.finish(ann)
-    scene.finish(ben)
+    scene.claim(scene.ann)
+    name_on_its_way(scene)
+    unseen_by_name(scene, scene.renew(scene.ann))
+    scene.finish(scene.ann)
+    scene.finish(scene.ben)
 
 
 def release_that_is_written_late(scene, *, pause=True):
@@ -185,33 +199,18 @@ def release_that_is_written_late(scene, *, pause=True):
 
 def heartbeats_of_a_fast_clock(scene):
     """Ann's clock runs so fast that two of her heartbeats hide from Ben. On an exact server no clock decides."""
-    ann, ben = scene.ann, scene.ben
-    ann.me.terms = dataclasses.replace(scene.terms, now=lambda: scene.now * 50)
-    scene.claim(ann)
-    scene.pass_time(1.0)
-    scene.whole(ann, scene.renew(ann))
-    scene.watch_until_due(ben)
-    scene.begin(ben, scene.look(ben))
-    scene.go_to(ben, "+", CLAIMED)
-    for _ in range(2):
-        scene.whole(ann, scene.renew(ann))
-        scene.pass_time(0.03)
-    scene.finish(ben)
+    scene.ann.me.terms = dataclasses.replace(scene.terms, now=lambda: scene.now * 50)
+    take_over_that_comes_late(scene, seconds=0.03)
 
 
-def take_over_that_comes_late(scene):
+def take_over_that_comes_late(scene, seconds=1.0):
     """Ben decides that Ann is silent, and is not scheduled for two of her heartbeats."""
-    ann, ben = scene.ann, scene.ben
-    scene.claim(ann)
-    scene.pass_time(1.0)
-    scene.whole(ann, scene.renew(ann))
-    scene.watch_until_due(ben)
-    scene.begin(ben, scene.look(ben))
-    scene.go_to(ben, "+", CLAIMED)
+    beaten_once(scene)
+    name_on_its_way(scene)
     for _ in range(2):
-        scene.whole(ann, scene.renew(ann))
-        scene.pass_time(1.0)
-    scene.finish(ben)
+        scene.whole(scene.ann, scene.renew(scene.ann))
+        scene.pass_time(seconds)
+    scene.finish(scene.ben)
 
 
 def acknowledgement_that_is_lost(scene):
@@ -232,13 +231,8 @@ def acknowledgement_beside_a_take_over(scene):
     """Ann comes late with her acknowledgement, Ben takes over: both of their STOREs are compared before one is written."""
     ann, ben = scene.ann, scene.ben
     scene.claim(ann)
-    scene.watch_until_due(ben)
-    scene.begin(ben, scene.look(ben))
-    scene.go_to(ben, "+", CLAIMED)
-    scene.begin(ann, lease.finish([ann.me.book[UID]], ann.me.terms))
-    scene.serve(ann)
-    scene.go_to(ben, "+", BEATS[1])
-    scene.serve(ben)
+    name_on_its_way(scene)
+    unseen_by_name(scene, lease.finish([ann.me.book[UID]], ann.me.terms))
     fates = scene.finish(ann)
     scene.finish(ben)
     return fates[UID] is lease.Fate.ENDED, UID in ben.sure_of()

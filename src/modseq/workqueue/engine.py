@@ -19,10 +19,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from modseq import client as imap
 from modseq import clock
-from modseq.client.errors import (
-    CommandFailed,
-    CommandRefused,
-)
+from modseq.client.errors import CommandFailed, CommandRefused
 from modseq.client.events import Event
 from modseq.core.numset import NumSet
 from modseq.limits import (
@@ -475,12 +472,13 @@ class Engine:
                 await client.expunge(NumSet([hold.uid for hold in holds]))
             elif holds:
                 undecided |= await self._clear(client, holds, target)
-        # When we leave others clear these, once they have been silent for a lease.
-        again = [hold for hold in self._ended if hold.uid in undecided and not self.is_closing]
+        if self.is_closing:
+            # Others clear them, once they have been silent for a lease.
+            undecided.clear()
         for hold in self._ended:
-            if hold not in again:
+            if hold.uid not in undecided:
                 self._book.pop(hold.uid, None)
-        self._ended = again
+        self._ended = [hold for hold in self._ended if hold.uid in undecided]
         self._ended_since = clock.monotonic_seconds()
 
     async def _clear(self, client: imap.Client, holds: Collection[Hold], target: str | None) -> set[int]:

@@ -9,7 +9,7 @@ QueueError
 
 from __future__ import annotations
 
-from modseq.client.errors import AuthenticationFailed, CommandRefused, MailboxNotFound
+from modseq.client.errors import CommandRefused, MailboxNotFound
 
 _PASSING = ("UNAVAILABLE", "INUSE", "SERVERBUG")
 
@@ -34,13 +34,15 @@ def as_queue_error(error: BaseException) -> QueueError:
     """Return a failure as what callers are told may be raised."""
     if isinstance(error, QueueError):
         return error
-    if isinstance(error, AuthenticationFailed):
-        return QueueUnusable(f"the server refuses the login: {error.text}")
     if isinstance(error, MailboxNotFound):
         return QueueUnusable(f"there is no such mailbox: {error.text}")
     return QueueUnusable(str(error))
 
 
 def is_passing(error: CommandRefused) -> bool:
-    """True where the server says that it may go well later."""
+    """
+    True where the server says that it may go well later.
+
+    RFC: 5530 section 3
+    """
     return error.code is not None and error.code.name in _PASSING

@@ -28,7 +28,12 @@ BROKEN = (ConnectionFailed, ConnectionLost, ProtocolViolated, OSError)
 
 
 async def listen(settings: Settings, hear: Callable[[Event], None]) -> NoReturn:
-    """Tell of everything that happens in the mailbox, until cancelled; without this connection the queue is slower."""
+    """
+    Tell of everything that happens in the mailbox, until cancelled; without this connection the queue is slower.
+
+    RFC: 2177 section 3
+    RFC: 5465 section 3.1
+    """
     pause = RECONNECT_SECONDS_MIN
     while True:
         try:
