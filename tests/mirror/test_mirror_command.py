@@ -21,6 +21,8 @@ from modseq.mailfiles.source import find_source
 from modseq.mirror.outbox import Outbox
 from modseq.mirror.replica import Replica
 from server.serving import serving
+from workqueue.cutting import Cut, CuttingProxy
+from workqueue.kinds import REPLY
 
 MODSEQ = [sys.executable, "-m", "modseq", "mirror"]
 
@@ -179,6 +181,16 @@ def test_wrong_usage_is_one_clear_sentence(file, url, tmp_path):
     assert done.stderr.count("\n") == 1
     other = mirror("imap://ben@127.0.0.1:1/", "--to", file, "--password-stdin", stdin="x\n", status=1).stderr
     assert "is the mirror of imap://alice@" in other
+
+
+def test_a_connection_that_is_cut_says_what_to_do(server, file):
+    cuts = iter([Cut(REPLY, octets=2_000)])
+    with CuttingProxy(server.address, cut=lambda: next(cuts, None)) as proxy:
+        words = (f"imap://{USER}@127.0.0.1:{proxy.address[1]}/", "--to", file, "--password-stdin")
+        cut = mirror(*words, stdin=f"{PASSWORD}\n", status=1).stderr
+        assert "; run the command again, it goes on from where it was\n" in cut
+        assert cut.count("\n") == 1
+        assert "6 messages" in mirror(*words, stdin=f"{PASSWORD}\n").stdout
 
 
 def test_an_empty_mirror_has_nothing_to_show(file, tmp_path):

@@ -35,7 +35,7 @@ def as_queue_error(error: BaseException) -> QueueError:
     if isinstance(error, QueueError):
         return error
     if isinstance(error, MailboxNotFound):
-        return QueueUnusable(f"there is no such mailbox: {error.text}")
+        return QueueUnusable(f"the mailbox cannot be opened: {error.text}")
     return QueueUnusable(str(error))
 
 

@@ -13,7 +13,7 @@ import click
 from tqdm import tqdm
 
 from modseq.cli.output import Failure, progress
-from modseq.client.errors import ClientError
+from modseq.client.errors import ClientError, ConnectionLost
 from modseq.core.ids import UID_MAX
 from modseq.core.numset import NumSet
 from modseq.mirror.errors import MirrorError
@@ -55,6 +55,9 @@ def sentences() -> Iterator[None]:
     """Turn the errors of mirror, client and file system into sentences."""
     try:
         yield
+    except ConnectionLost as error:
+        sentence = str(error).rstrip(".")
+        raise Failure(f"{sentence}; run the command again, it goes on from where it was") from error
     except (MirrorError, ClientError) as error:
         raise Failure(str(error).rstrip(".")) from error
     except BrokenPipeError:

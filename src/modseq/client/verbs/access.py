@@ -142,8 +142,7 @@ def authenticate(x: Exchange) -> Verb[Completed]:
         else:
             reply = yield from _sasl(x, method, options)
     except CommandFailed as error:
-        # What the server says of a refusal is shown and logged; it may say what it was sent.
-        raise type(error)(error.command, _without_secrets(error.text, method, options), error.code) from None
+        raise type(error)(error.command, _shown(error, method, options), error.code) from None
     x.is_logged_in = True
     if x.capabilities is before:
         # What was offered to a stranger says nothing of what is offered now.
@@ -151,15 +150,22 @@ def authenticate(x: Exchange) -> Verb[Completed]:
     return reply
 
 
-def _without_secrets(text: str, method: AuthMethod, options: Options) -> str:
-    """Return a text without what was sent to log in, as it is and as base64."""
+def _shown(error: CommandFailed, method: AuthMethod, options: Options) -> str:
+    """
+    Return what the server says of a refusal, which is shown and logged; something else where that has a secret in it.
+
+    A short password may as well be a word of the sentence: nothing is cut out, which would tell that it is.
+
+    RFC: 5530 section 3
+    """
     secrets = [options.password, options.token]
     if method != "login":
         secrets.append(b64encode(_initial(method, options)[1]).decode("ascii"))
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
-    return text
+    if not any(secret and secret in error.text for secret in secrets):
+        return error.text
+    is_wrong = error.code is not None and error.code.name == "AUTHENTICATIONFAILED"
+    reason = "wrong user, password or token" if is_wrong else "why is not shown"
+    return f"{reason} (the server's own words have in them what it was sent)"
 
 
 def _method(x: Exchange, options: Options) -> AuthMethod:
