@@ -155,6 +155,19 @@ def test_a_reply_that_tells_an_expunge_says_where_the_client_then_is(bed):
     assert view.highest_mod_seq_due() is None
 
 
+def test_a_client_that_is_told_less_for_now_is_told_the_rest_with_the_next_reply(bed):
+    view = SessionView(bed.state())
+    known = view.announced
+    first = bed.do(Purge(bed.inbox, uids(2))).mod_seq
+    advance(bed, view, may_vanish=False)
+    assert view.highest_mod_seq_due(at_most=known - 1) == known - 1
+    assert view.highest_mod_seq_due(at_most=first + 1) == first - 1
+    advance(bed, view)
+    assert view.highest_mod_seq_due(at_most=first - 1) == first - 1
+    assert view.highest_mod_seq_due() == first
+    assert view.highest_mod_seq_due() is None
+
+
 def test_the_numbers_of_many_expunges_are_those_at_the_moment_of_each():
     counted = list(range(1, 20_000, 2))
     gone = NumSet(counted[::2])

@@ -12,7 +12,8 @@ def test_6_example_a_delayed_vanished(talk, fill):
     r"""The first example: each reply says the lower value while the VANISHED is delayed.
 
     Changed: the STORE that sets 103 and 101 names all three messages, as [MODIFIED 3] implies; messages of one
-    STORE share a number; HIGHESTMODSEQ goes into the tagged reply where there is room for it. The example
+    STORE share a number; HIGHESTMODSEQ goes into the tagged reply where there is room for it, and where there
+    is none, its value is from before the STORE: the client has not yet changed its own copy. The example
     expunges the very message 3 that A151 changes, which cannot be: another one (4, UID 9) is expunged here.
     """
     fill(9)
@@ -38,7 +39,7 @@ def test_6_example_a_delayed_vanished(talk, fill):
         S: * 1 FETCH (UID 6 MODSEQ (8))
         S: * 2 FETCH (UID 7 MODSEQ (8))
         S: * 3 FETCH (UID 8 FLAGS (\Seen) MODSEQ (5))
-        S: * OK [HIGHESTMODSEQ 6]
+        S: * OK [HIGHESTMODSEQ 4]
         !S: * VANISHED ...
         S: A150 OK [MODIFIED 3]
         C: A151 STORE 3 -FLAGS.SILENT \Seen
@@ -49,6 +50,52 @@ def test_6_example_a_delayed_vanished(talk, fill):
         S: * VANISHED 9
         S: A152 OK [HIGHESTMODSEQ 9]
     """)
+
+
+@pytest.mark.parametrize(
+    ("store", "number", "vanished", "reply"),
+    [
+        (r"UID STORE 1:3,6 (UNCHANGEDSINCE 2) +FLAGS.SILENT \Seen", 1, "* VANISHED 4", "OK [MODIFIED 6]"),
+        (r"STORE 1:3,6 (UNCHANGEDSINCE 2) +FLAGS.SILENT \Seen", 1, "", "OK [MODIFIED 6]"),
+        (r"STORE 1:4 +FLAGS.SILENT \Seen", 1, "", "NO [EXPUNGEISSUED]"),
+        (r"STORE 4,6 +FLAGS.SILENT \Seen", 6, "", "NO [EXPUNGEISSUED]"),
+    ],
+    ids=["told", "withheld", "gone", "another's"],
+)
+def test_6_cut_before_the_reply_to_a_silent_store(talk, fill, store, number, vanished, reply):
+    """MUST update its copy of the HIGHESTMODSEQ value whenever the server sends a subsequent HIGHESTMODSEQ OK
+    response code: one that comes ahead of the tagged reply covers nothing that waits for that reply."""
+    fill(6)
+    talk.run(rf"""
+        C: q ENABLE QRESYNC
+        S: q OK
+        C: s SELECT INBOX
+        S: * OK [UIDVALIDITY $v]
+        S: * OK [HIGHESTMODSEQ $known]
+        S: s OK
+        C2: s SELECT INBOX
+        S2: s OK
+        C2: a STORE 6 +FLAGS.SILENT (\Seen)
+        S2: a OK
+        C2: b STORE 4 +FLAGS.SILENT (\Deleted)
+        S2: b OK
+        C2: c EXPUNGE
+        S2: c OK
+        C: d {store}
+        {"S: " + vanished if vanished else "!S: * VANISHED ..."}
+        S: * {number} FETCH (UID {number} MODSEQ ($changed))
+        S: * OK [HIGHESTMODSEQ $told]
+        S: d {reply}
+        C3: q ENABLE QRESYNC
+        S3: q OK
+        C3: s SELECT INBOX (QRESYNC ($v $told))
+        S3: * ... FETCH (UID {number} FLAGS (\Seen) MODSEQ ($changed))
+        S3: s OK
+        C: e NOOP
+        S: e OK [HIGHESTMODSEQ $now]
+    """)
+    assert int(talk.captures["known"]) <= int(talk.captures["told"]) < int(talk.captures["changed"])
+    assert int(talk.captures["now"]) >= int(talk.captures["changed"])
 
 
 def test_6_example_optimised_synchronisation(talk, fill):

@@ -99,7 +99,7 @@ def _comes_back(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("a HIGHESTMODSEQ above a VANISHED that is withheld", "withheld")
 def _highest_too_high(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SessionView, "highest_mod_seq_due", lambda _: None)
+    patch.setattr(SessionView, "highest_mod_seq_due", lambda *_: None)
 
 
 @mutant("an expunge that is told while it must be withheld", "withheld")

@@ -112,22 +112,23 @@ class SessionView:
             return SafeModSeq(self._withheld_mod_seq_min - 1)
         return SafeModSeq(self.state.mod_seq)
 
-    def highest_mod_seq_due(self) -> SafeModSeq | None:
+    def highest_mod_seq_due(self, at_most: int | None = None) -> SafeModSeq | None:
         """Return the HIGHESTMODSEQ that the reply being sent must carry, None when it needs none.
 
         While an expunge is withheld, each reply says the lower value, because the MODSEQ of a FETCH beside
         it would raise what the client stores above the untold expunge. The reply that releases the expunge
         says where the client then is.
 
+        Args:
+            at_most: the client has taken in no more yet; what is above is due with the next reply.
+
         RFC: 7162 section 3.2, 6
         """
-        if self.withheld:
-            self._end_is_due = True
-            return self.safe
-        if self._end_is_due:
-            self._end_is_due = False
-            return self.safe
-        return None
+        if not self.withheld and not self._end_is_due:
+            return None
+        due = self.safe if at_most is None else SafeModSeq(min(self.safe, at_most))
+        self._end_is_due = bool(self.withheld) or due < self.safe
+        return due
 
     def advance(
         self,

@@ -130,7 +130,7 @@ async def _answer(session: Session, row: Row, command: Command, reply: Reply) ->
     code = reply.code
     if session.view is not None:
         await session.flush(may_vanish=row.may_vanish(command))
-        code = telling.bound_mod_seq(session, session.view, code)
+        code = telling.bound_mod_seq(session, session.view, reply)
     session.out.write(status_response(command.tag, reply.kind, reply.text, code))
     if reply.after is not None:
         await reply.after()

@@ -25,6 +25,8 @@ class Reply:
     """The response code without its brackets: `b"READ-WRITE"`, `b"MODIFIED 7,9"`."""
     after: Callable[[], Awaitable[None]] | None = None
     """What the session does once the reply is written: STARTTLS."""
+    mod_seq_ahead_max: int | None = None
+    """The highest HIGHESTMODSEQ that may be told ahead of this reply; None for no bound."""
 
 
 @dataclass(frozen=True, slots=True)

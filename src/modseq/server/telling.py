@@ -14,7 +14,7 @@ from modseq.core.view import Event, Existed, Fetched, KeywordsLearned, SessionVi
 from modseq.limits import KEYWORDS_PER_MAILBOX_MAX, OUTPUT_PIECE_BYTES, PIECES_PER_TURN_MAX
 from modseq.server import recent, render
 from modseq.server.output import Output
-from modseq.server.reply import SessionEnds
+from modseq.server.reply import Reply, SessionEnds
 from modseq.storage.base import Account
 from modseq.wire.grammar import select as grammar
 from modseq.wire.messages import status_response
@@ -109,19 +109,23 @@ async def write_pieces(out: Output, pieces: Iterable[bytes]) -> None:
             octets = 0
 
 
-def bound_mod_seq(session: Session, view: SessionView, code: bytes) -> bytes:
+def bound_mod_seq(session: Session, view: SessionView, reply: Reply) -> bytes:
     """
     Return the code of the reply that is about to be sent, with HIGHESTMODSEQ where it is due.
 
-    A reply has room for one code: where it has its own, HIGHESTMODSEQ goes into an untagged OK before.
+    A reply has room for one code: where it has its own, HIGHESTMODSEQ goes into an untagged OK before. The
+    client stores that value at once, and a connection that breaks there must cost it nothing: the value
+    covers no change that the client makes in its own copy only when the tagged reply has come.
 
-    RFC: 7162 section 3.2
+    RFC: 7162 section 3.2, 6
     """
-    due = view.highest_mod_seq_due()
+    code = reply.code
+    goes_ahead = code != b"" and not code.startswith(b"HIGHESTMODSEQ")
+    due = view.highest_mod_seq_due(reply.mod_seq_ahead_max if goes_ahead else None)
     if due is None or not session.condstore:
         return code
     highest = grammar.highest_mod_seq_code(due)
-    if not code or code.startswith(b"HIGHESTMODSEQ"):
+    if not goes_ahead:
         return highest
     session.out.write(status_response(None, "OK", "Store no higher value", highest))
     return code

@@ -212,15 +212,20 @@ def _reply(done: _Done, refused: NumSet, modified: bytes = b"", *, has_lost_some
     """
     command, outcome = done.command, done.outcome
     expunged = has_lost_some and not command.uid
+    if not refused and not expunged:
+        if outcome.refused:
+            return no("Nothing was changed: the messages concerned are gone")
+        return ok("Changed")
+    assert isinstance(command.args, Store)
+    code = b"EXPUNGEISSUED"
     if refused:
         code = modified or _modified(done, refused)
         if outcome.refused:
             return no("Nothing was changed", code)
-        if expunged:
-            return no("Some of the messages no longer exist", code)
-        return ok("Changed, but for some messages", code)
+    ahead_max = None
+    if command.args.silent and len(refused) < len(done.uids):
+        # The client changes its own copy of the flags when the tagged reply has come, not before.
+        ahead_max = done.before.mod_seq
     if expunged:
-        return no("Some of the messages no longer exist", b"EXPUNGEISSUED")
-    if outcome.refused:
-        return no("Nothing was changed: the messages concerned are gone")
-    return ok("Changed")
+        return Reply("NO", "Some of the messages no longer exist", code, mod_seq_ahead_max=ahead_max)
+    return Reply("OK", "Changed, but for some messages", code, mod_seq_ahead_max=ahead_max)
