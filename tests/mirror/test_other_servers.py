@@ -195,7 +195,9 @@ def test_watching_goes_on_when_another_process_is_at_work(place, proxy, replica,
 
     async def work() -> None:
         async with _watching(replica, place, proxy, poll_seconds=0.2) as (reports, losses):
-            with Replica(replica.path) as second, second.synchronising():
+            with Replica(replica.path) as second, contextlib.ExitStack() as turn:
+                # The watching one may be in the middle of a poll.
+                await _until(lambda: _taken(turn, second))
                 await _until(lambda: losses)
             assert isinstance(losses[0][0], MirrorBusy)
             seen = len(reports)
@@ -203,3 +205,12 @@ def test_watching_goes_on_when_another_process_is_at_work(place, proxy, replica,
             assert reports[-1].doubts == {}
 
     asyncio.run(work())
+
+
+def _taken(turn, replica):
+    """Take the right to synchronise a file if it is free just now."""
+    try:
+        turn.enter_context(replica.synchronising())
+    except MirrorBusy:
+        return False
+    return True
