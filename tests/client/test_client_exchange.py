@@ -7,12 +7,15 @@ import pytest
 from client.play import SILENCE, exchange, play, ways
 from modseq.client import (
     Alert,
+    ClientError,
     CommandRefused,
     ConnectionLost,
     EventsOverflowed,
     Exists,
     Expunged,
     MailboxClosed,
+    MailboxNotFound,
+    MessageData,
     ModSeqRaised,
     Notice,
     NumSet,
@@ -20,6 +23,7 @@ from modseq.client import (
     ProtocolViolated,
     Recent,
     ServerSaidBye,
+    SyncState,
     TimedOut,
     UidNotSticky,
     Vanished,
@@ -27,12 +31,13 @@ from modseq.client import (
 )
 from modseq.client import events as events_module
 from modseq.client.effects import Send
+from modseq.client.surface import Batch
 from modseq.client.verbs.access import noop
 from modseq.client.verbs.command import Pending, settle, together
 from modseq.client.verbs.fetch import fetch, fetch_body, fetch_each
 from modseq.client.verbs.idle import idle
 from modseq.client.verbs.search import search
-from modseq.client.verbs.select import expunge
+from modseq.client.verbs.select import expunge, select
 from modseq.client.verbs.store import store
 from modseq.client.verbs.transfer import append, copy, move
 from modseq.limits import PIPELINED_IN_FLIGHT_MAX
@@ -170,11 +175,127 @@ def test_a_pipeline_is_one_round_trip(way):
     assert not x.running
 
 
+OPENING = (
+    b"* 1 EXISTS\r\n* FLAGS (a)\r\n* OK [UIDVALIDITY 5] x\r\n* OK [UIDNEXT 9] x\r\n* OK [HIGHESTMODSEQ 20] x\r\n"
+)
+
+
+def both_open(x):
+    """A search in the mailbox that is open, and another one opened behind it."""
+    x.enabled = frozenset({"QRESYNC"})
+    state = SyncState(5, 10, NumSet([1, 2]))
+    return [Pending(search(x, "UNSEEN")), Pending(select(x, "Next", qresync=state), is_last=True)]
+
+
+@ways
+def test_a_pipeline_may_end_by_opening_another_mailbox(way):
+    """What is said before the search has its reply is about the mailbox that was open, or its answer."""
+    x = exchange("ESEARCH", "QRESYNC")
+    found, opened = both_open(x)
+    play(
+        x,
+        together(x, [found, opened]),
+        b"* 1 FETCH (UID 1 FLAGS (old) MODSEQ (12))\r\n* VANISHED 3\r\n* 4 EXISTS\r\n* OK [HIGHESTMODSEQ 13] x\r\n"
+        b"* ESEARCH (TAG m1) UID ALL 9\r\nm1 OK x\r\n* OK [CLOSED] x\r\n"
+        + OPENING
+        + b"* VANISHED (EARLIER) 2\r\n* 1 FETCH (UID 1 FLAGS (a) MODSEQ (20))\r\nm2 OK [READ-WRITE] x\r\n"
+        b"* 1 FETCH (UID 1 FLAGS (b) MODSEQ (21))\r\n",
+        way=way,
+    )
+    assert list(found.result.uids) == [9]
+    selected = opened.result
+    assert (selected.exists, selected.highest_mod_seq, list(selected.vanished)) == (1, 20, [2])
+    assert [each.flags for each in selected.changed] == [{"a"}]
+    assert x.selected.mailbox == "Next"
+    before = [
+        MessageData(1, uid=1, flags=frozenset({"old"}), mod_seq=12),
+        Vanished(NumSet([3])),
+        Exists(4),
+        ModSeqRaised(13),
+    ]
+    assert list(x.events)[:5] == [*before, MailboxClosed()]
+    # By octets the verb ends before the last response was heard.
+    assert [event.flags for event in list(x.events)[5:]] == ([{"b"}] if way == "whole" else [])
+
+
+def test_nothing_follows_a_mailbox_that_is_being_opened():
+    """Its reply decides in which mailbox the next command would act."""
+    x = exchange("ESEARCH", "QRESYNC")
+    found, opened = both_open(x)
+    behind = Pending(store(x, 7, add="a"))
+    with pytest.raises(WrongState):
+        play(x, together(x, [found, opened, behind]), b"* ESEARCH (TAG m1) UID ALL 9\r\nm1 OK x\r\nm2 OK x\r\n")
+    for each in (found, opened, behind):
+        with pytest.raises(ClientError):
+            _ = each.result
+    batch = Batch(exchange())
+    batch.select("Next")
+    with pytest.raises(WrongState, match="nothing can follow select"):
+        batch.status("INBOX")
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [b"m1 OK x\r\n", b"m2 OK x\r\n"],
+        [b"m1 OK x\r\n* OK [CLOSED] x\r\n" + OPENING + b"m2 OK x\r\n"],
+        [b"* OK [CLOSED] x\r\n" + OPENING + b"m2 OK x\r\n", b"m1 OK x\r\n"],
+    ],
+    ids=["apart", "together", "out of order"],
+)
+def test_a_command_in_pieces_does_not_go_on_in_another_mailbox(monkeypatch, replies):
+    monkeypatch.setattr("modseq.client.verbs.command.UID_SET_BYTES_MAX", 30)
+    x = exchange("QRESYNC")
+    x.enabled = frozenset({"QRESYNC"})
+    stored = Pending(store(x, range(1, 99, 2), add="a"))
+    opened = Pending(select(x, "Next"), is_last=True)
+    with pytest.raises(WrongState, match="being opened"):
+        play(x, together(x, [stored, opened]), *replies)
+    assert x._tags == 2
+    assert not x.takes_no_more
+
+
+def test_a_mailbox_behind_a_pipeline_that_cannot_be_opened():
+    x = exchange("ESEARCH", "QRESYNC")
+    found, opened = both_open(x)
+    play(x, together(x, [found, opened]), b"* ESEARCH (TAG m1) UID ALL 9\r\nm1 OK x\r\nm2 NO [NONEXISTENT] x\r\n")
+    assert list(found.result.uids) == [9]
+    with pytest.raises(MailboxNotFound):
+        _ = opened.result
+    assert x.selected is None
+
+
 def test_a_pipeline_with_answers_out_of_order():
     x = exchange()
     pending = [Pending(noop(x)), Pending(noop(x))]
     play(x, together(x, pending), b"m2 OK second\r\n", b"m1 OK first\r\n")
     assert [each.result.text for each in pending] == ["first", "second"]
+
+
+def test_a_pipeline_leaves_in_one_piece(monkeypatch):
+    def pieces(count):
+        x = exchange()
+        verb = together(x, [Pending(noop(x)) for _ in range(count)])
+        sent = [verb.send(None)]
+        while isinstance(sent[-1], Send):
+            sent.append(verb.send(None))
+        verb.close()
+        return [each.data.count(b"\r\n") for each in sent[:-1]]
+
+    assert pieces(50) == [50]
+    monkeypatch.setattr("modseq.client.verbs.command.PIPELINED_PIECE_BYTES", 90)
+    assert pieces(25) == [10, 9, 6]
+
+
+def test_what_a_pipeline_began_before_it_failed_is_sent():
+    """It counts as sent: whoever uses the connection next waits for the answers."""
+    x = exchange()
+    verb = together(x, [Pending(noop(x)), Pending(store(x, 7, add="a", replace="b"))])
+    assert verb.send(None) == Send(b"m1 NOOP\r\n")
+    with pytest.raises(ValueError):
+        verb.send(None)
+    play(x, settle(x), b"m1 OK x\r\n")
+    assert not x.running
 
 
 def test_a_long_pipeline_hears_answers_before_it_sends_on():
@@ -189,7 +310,7 @@ def test_a_long_pipeline_hears_answers_before_it_sends_on():
             effect = verb.send(value)
         value = None
         if isinstance(effect, Send):
-            sent += 1
+            sent += effect.data.count(b"\r\n")
             assert sent - answered <= PIPELINED_IN_FLIGHT_MAX
         elif answered < 250:
             answered += 1

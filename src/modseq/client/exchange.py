@@ -4,7 +4,8 @@ Theory of operation: a verb begins a command (`begin`), sends what `outgoing` yi
 command has its tagged reply. All octets that come are fed here, whoever waits; each response goes
 
 - by its tag, to the command that has it,
-- else to the running commands in the order in which they were sent: the first whose collector takes it,
+- else to the running commands in the order in which they were sent: the first whose collector takes it; one
+  that opens a mailbox is asked when it is the first, for it is not of this mailbox that the others are told,
 - else to the event log. Live VANISHED and EXPUNGE, HIGHESTMODSEQ, CLOSED, UIDNOTSTICKY and ALERT go there too.
 
 So several commands may be on their way at once, and nothing that the server says is lost. A command whose
@@ -76,6 +77,8 @@ class Running:
     continuation: bytes | None = None
     farewell: bytes | None = None
     """What ends it, where the server waits for that: DONE."""
+    opens_mailbox: bool = False
+    """What is said before the commands ahead of it are over is about the mailbox that they were sent for."""
 
     @property
     def is_over(self) -> bool:
@@ -101,6 +104,7 @@ class Exchange:
         capabilities: in capitals; empty before the server said.
         selected: the mailbox that is open.
         is_broken: nothing more can be said on this connection; drivers close it.
+        takes_no_more: a pipeline ended by opening a mailbox, and not all of it was answered.
 
     """
 
@@ -115,6 +119,7 @@ class Exchange:
         self.greeting: StatusResponse | None = None
         self.is_logged_in = False
         self.is_broken = False
+        self.takes_no_more = False
         self.running: list[Running] = []
         self.octets_received = 0
         self._reader = ResponseReader()
@@ -148,6 +153,7 @@ class Exchange:
         collector: Collector | None = None,
         body: BodySink | None = None,
         raw: bytes = b"",
+        opens_mailbox: bool = False,
     ) -> Running:
         """
         Register a command that is about to be sent.
@@ -159,14 +165,19 @@ class Exchange:
             collector: takes its untagged responses.
             body: takes the first body section, unheld.
             raw: written behind the name as it is, instead of args.
+            opens_mailbox: what is said before it is the first of those running is not about its mailbox.
 
         Raises:
-            WrongState: the connection is over, or another command is half sent.
+            WrongState: the connection is over, another command is half sent, or nothing may follow.
 
         """
         self.require_open()
         if any(not each.is_sent and not each.is_over for each in self.running):
             raise WrongState("another command is half sent")
+        if self.takes_no_more:
+            raise WrongState(
+                "a mailbox is being opened: this command would act in another one than was meant"
+            )
         if b"\r" in raw or b"\n" in raw or b"\0" in raw:
             raise ValueError("line ends cannot be sent in a command")
         self._tags += 1
@@ -176,7 +187,8 @@ class Exchange:
             last = parts[-1]
             assert isinstance(last, bytes)
             parts = (*parts[:-1], b"%b %b" % (last, raw))
-        running = Running(tag, f"UID {name}" if uid else name, parts, collector, body)
+        full_name = f"UID {name}" if uid else name
+        running = Running(tag, full_name, parts, collector, body, opens_mailbox=opens_mailbox)
         self.running.append(running)
         return running
 
@@ -368,7 +380,7 @@ class Exchange:
 
     def _messages(self, messages: list[MessageData]) -> None:
         """Hand out FETCH responses; mostly one command has asked for all of them."""
-        takers = [each.collector for each in self.running if each.collector is not None and not each.is_over]
+        takers = self._takers()
         if len(takers) == 1:
             take = takers[0]
             for message in messages:
@@ -377,6 +389,16 @@ class Exchange:
             return
         for message in messages:
             self._untagged(message)
+
+    def _takers(self) -> list[Collector]:
+        """Return who is asked about an untagged response, in this order."""
+        takers = []
+        for place, each in enumerate(self.running):
+            if place and each.opens_mailbox:
+                break
+            if each.collector is not None and not each.is_over:
+                takers.append(each.collector)
+        return takers
 
     def _dispatch(self, response: Response) -> None:
         if isinstance(response, StatusResponse):
@@ -393,8 +415,8 @@ class Exchange:
     def _untagged(self, response: Response) -> None:
         is_live = isinstance(response, Expunged) or (isinstance(response, Vanished) and not response.earlier)
         is_taken = False
-        for each in self.running:
-            if each.collector is not None and not each.is_over and each.collector(response):
+        for take in self._takers():
+            if take(response):
                 is_taken = True
                 if not is_live:
                     break
@@ -417,11 +439,7 @@ class Exchange:
         if self.greeting is None:
             self.greeting = response
             return
-        is_taken = any(
-            each.collector(response)
-            for each in self.running
-            if each.collector is not None and not each.is_over
-        )
+        is_taken = any(take(response) for take in self._takers())
         if not is_taken or (code is not None and code.name in ("ALERT", "CLOSED", "UIDNOTSTICKY")):
             self._note(response)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from modseq.client.effects import Verb
+from modseq.client.errors import WrongState
 from modseq.client.events import EventLog
 from modseq.client.exchange import Exchange
 from modseq.client.options import AuthMethod, Options, parse_url
@@ -25,6 +26,7 @@ from modseq.client.results import (
     Selected,
     ServerId,
     Stored,
+    SyncState,
     Uids,
 )
 from modseq.client.verbs import fetch, mailbox, search, select, store, transfer
@@ -151,7 +153,7 @@ class Batch:
     """
     Commands that do not depend on each other, sent together when the `with` block ends.
 
-    Each method returns a Pending whose `.result` is there after the block.
+    Each method returns a Pending whose `.result` is there after the block. `select` is the last.
     """
 
     def __init__(self, exchange: Exchange) -> None:
@@ -159,9 +161,31 @@ class Batch:
         self.pending: list[Pending[Any]] = []
 
     def add(self, verb: Verb[T]) -> Pending[T]:
-        """Take a verb that emits nothing."""
+        """Take a verb that emits nothing. Raises WrongState behind `select`."""
+        if self.pending and self.pending[-1].is_last:
+            verb.close()
+            raise WrongState("nothing can follow select in a pipeline: its reply decides what it would mean")
         pending = Pending(verb)
         self.pending.append(pending)
+        return pending
+
+    def select(
+        self,
+        mailbox: str | bytes,
+        *,
+        read_only: bool = False,
+        condstore: bool = True,
+        qresync: SyncState | None = None,
+    ) -> Pending[Selected]:
+        """
+        Open another mailbox when the commands before have been answered; see Client.select.
+
+        Those before it are about the mailbox that is open until then, and so are events before MailboxClosed.
+        """
+        pending = self.add(
+            select.select(self._x, mailbox, read_only=read_only, condstore=condstore, qresync=qresync)
+        )
+        pending.is_last = True
         return pending
 
     def store(

@@ -57,6 +57,9 @@ Longer sets are sent as several commands."""
 LITERAL_MINUS_BYTES_MAX = 4_096
 """The largest literal that LITERAL- lets a client send without waiting (RFC 7888 section 5)."""
 
+PIPELINED_PIECE_BYTES = 65_536
+"""What the commands of a pipeline send is collected up to this size, so that they leave in one packet or few."""
+
 PIPELINED_IN_FLIGHT_MAX = 100
 """Commands of a pipeline that are sent before the first answer is awaited: their octets fit into the socket's
 buffers, so that two sides which only write never wait for each other."""

@@ -22,7 +22,12 @@ from modseq.client.errors import (
 from modseq.client.exchange import BodySink, Collector, Exchange, Running
 from modseq.client.results import Completed, Flags, Uids
 from modseq.core.numset import NumSet
-from modseq.limits import PIPELINED_IN_FLIGHT_MAX, STREAM_DRAIN_BYTES_MAX, UID_SET_BYTES_MAX
+from modseq.limits import (
+    PIPELINED_IN_FLIGHT_MAX,
+    PIPELINED_PIECE_BYTES,
+    STREAM_DRAIN_BYTES_MAX,
+    UID_SET_BYTES_MAX,
+)
 from modseq.wire.abnf import NUMBER_MAX, ParseError, Parser
 from modseq.wire.command_writer import FileLiteral, raw_name
 from modseq.wire.encode import split_set
@@ -64,9 +69,12 @@ def attempt(
     collector: Collector | None = None,
     body: BodySink | None = None,
     raw: bytes = b"",
+    opens_mailbox: bool = False,
 ) -> Verb[StatusResponse]:
     """Send one command and return its tagged reply, whatever that is."""
-    running = x.begin(name, args, uid=uid, collector=collector, body=body, raw=raw)
+    running = x.begin(
+        name, args, uid=uid, collector=collector, body=body, raw=raw, opens_mailbox=opens_mailbox
+    )
     try:
         yield from send(x, running)
         yield from wait(x, lambda: running.is_over)
@@ -166,6 +174,8 @@ class Pending(Generic[T]):
     value: T | None = None
     error: ClientError | None = None
     is_done: bool = False
+    is_last: bool = False
+    """It opens a mailbox: a command sent after it, even to end one begun before it, would act in that one."""
 
     @property
     def result(self) -> T:
@@ -181,23 +191,33 @@ def together(x: Exchange, pending: Sequence[Pending[Any]]) -> Verb[None]:
     """
     Run verbs that do not depend on each other in one round trip.
 
-    Each is started in turn and goes on whenever something was received. NO or BAD to one is its own affair; the end
-    of the connection is everybody's: what has no answer yet gets that error.
+    Each is started in turn and goes on whenever something was received; what they send meanwhile goes out in one
+    piece. NO or BAD to one is its own affair; the end of the connection is everybody's: what has no answer yet gets
+    that error.
 
     RFC: 3501 section 5.5
     """
     waiting: list[Pending[Any]] = []
+    unsent = bytearray()
     try:
-        for each in pending:
-            yield from _advance(each, None, waiting)
-            # A literal that must be waited for keeps the next command from being sent.
-            while len(waiting) >= PIPELINED_IN_FLIGHT_MAX or _is_half_sent(x):
-                yield from _receive_for_all(x, waiting)
-        while waiting:
-            yield from _receive_for_all(x, waiting)
+        try:
+            for each in pending:
+                yield from _advance(each, None, waiting, unsent)
+                x.takes_no_more = each.is_last
+                # A literal that must be waited for keeps the next command from being sent.
+                while len(waiting) >= PIPELINED_IN_FLIGHT_MAX or _is_half_sent(x):
+                    yield from _receive_for_all(x, waiting, unsent)
+            while waiting:
+                yield from _receive_for_all(x, waiting, unsent)
+        except Exception:
+            # They count as sent, and somebody will wait for the answers.
+            yield from _flush(unsent)
+            raise
     except BaseException as error:
         give_up(pending, error if isinstance(error, ClientError) else None)
         raise
+    finally:
+        x.takes_no_more = False
 
 
 def give_up(pending: Iterable[Pending[Any]], error: ClientError | None = None) -> None:
@@ -213,8 +233,17 @@ def _is_half_sent(x: Exchange) -> bool:
     return any(not running.is_sent and not running.is_over for running in x.running)
 
 
-def _advance(each: Pending[Any], octets: bytes | None, waiting: list[Pending[Any]]) -> Verb[None]:
-    """Run one verb until it waits or ends."""
+def _flush(unsent: bytearray) -> Verb[None]:
+    if unsent:
+        piece = bytes(unsent)
+        unsent.clear()
+        yield Send(piece)
+
+
+def _advance(
+    each: Pending[Any], octets: bytes | None, waiting: list[Pending[Any]], unsent: bytearray
+) -> Verb[None]:
+    """Run one verb until it waits or ends; what it sends is kept as long as it is little."""
     if each in waiting:
         waiting.remove(each)
     try:
@@ -222,7 +251,15 @@ def _advance(each: Pending[Any], octets: bytes | None, waiting: list[Pending[Any
         while not isinstance(effect, Receive):
             if isinstance(effect, Emit):
                 raise WrongState("a stream cannot be part of a pipeline")
-            effect = each.verb.send((yield effect))
+            answer = None
+            if isinstance(effect, Send):
+                unsent += effect.data
+                if len(unsent) >= PIPELINED_PIECE_BYTES:
+                    yield from _flush(unsent)
+            else:
+                yield from _flush(unsent)
+                answer = yield effect
+            effect = each.verb.send(answer)
     except StopIteration as stop:
         each.value, each.is_done = stop.value, True
     except CommandFailed as error:
@@ -231,14 +268,15 @@ def _advance(each: Pending[Any], octets: bytes | None, waiting: list[Pending[Any
         waiting.append(each)
 
 
-def _receive_for_all(x: Exchange, waiting: list[Pending[Any]]) -> Verb[None]:
+def _receive_for_all(x: Exchange, waiting: list[Pending[Any]], unsent: bytearray) -> Verb[None]:
+    yield from _flush(unsent)
     octets = yield Receive(x.options.seconds)
     if octets is None:
         x.fail(TimedOut(f"nothing was heard for {x.options.seconds:g} s"))
     if octets is not FED:
         x.feed(octets)
     for each in list(waiting):
-        yield from _advance(each, FED, waiting)
+        yield from _advance(each, FED, waiting, unsent)
 
 
 # --- arguments --------------------------------------------------------------------------------------

@@ -165,7 +165,7 @@ def select(
     was_open = x.selected is not None
     x.selected = None
     try:
-        reply = checked((yield from attempt(x, verb, args, collector=taker)), verb)
+        reply = checked((yield from attempt(x, verb, args, collector=taker, opens_mailbox=True)), verb)
     finally:
         if was_open and not taker.fields.get("closed_before"):
             # Servers without QRESYNC do not say so.
