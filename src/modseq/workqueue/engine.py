@@ -33,6 +33,7 @@ from modseq.limits import (
     SETTLE_SECONDS,
     STOP_SECONDS_WITHOUT_SERVER,
 )
+from modseq.wire.response_values import Exists
 from modseq.workqueue import claiming, lease
 from modseq.workqueue.claiming import Claimant
 from modseq.workqueue.errors import (
@@ -509,6 +510,8 @@ class Engine:
         asked = self._asked
         found = await self._finder.find(client, wanted, self._book, self._terms)
         is_empty = not (found.free or found.due) and self._is_empty() and self._finder.is_empty()
+        # Servers may look what is new only after a SEARCH, or after several that came together.
+        is_empty = is_empty and not any(isinstance(event, Exists) for event in client.events)
         # Who asked meanwhile is told of a search that began after.
         self.is_idle = is_empty and asked == self._asked
         if self.is_idle:
