@@ -175,9 +175,7 @@ def test_a_pipeline_is_one_round_trip(way):
     assert not x.running
 
 
-OPENING = (
-    b"* 1 EXISTS\r\n* FLAGS (a)\r\n* OK [UIDVALIDITY 5] x\r\n* OK [UIDNEXT 9] x\r\n* OK [HIGHESTMODSEQ 20] x\r\n"
-)
+OPENING = b"* 1 EXISTS\r\n* FLAGS (a)\r\n* OK [UIDVALIDITY 5] x\r\n* OK [UIDNEXT 9] x\r\n* OK [HIGHESTMODSEQ 20] x\r\n"
 
 
 def both_open(x):
@@ -224,7 +222,9 @@ def test_nothing_follows_a_mailbox_that_is_being_opened():
     found, opened = both_open(x)
     behind = Pending(store(x, 7, add="a"))
     with pytest.raises(WrongState):
-        play(x, together(x, [found, opened, behind]), b"* ESEARCH (TAG m1) UID ALL 9\r\nm1 OK x\r\nm2 OK x\r\n")
+        play(
+            x, together(x, [found, opened, behind]), b"* ESEARCH (TAG m1) UID ALL 9\r\nm1 OK x\r\nm2 OK x\r\n"
+        )
     for each in (found, opened, behind):
         with pytest.raises(ClientError):
             _ = each.result
@@ -258,7 +258,11 @@ def test_a_command_in_pieces_does_not_go_on_in_another_mailbox(monkeypatch, repl
 def test_a_mailbox_behind_a_pipeline_that_cannot_be_opened():
     x = exchange("ESEARCH", "QRESYNC")
     found, opened = both_open(x)
-    play(x, together(x, [found, opened]), b"* ESEARCH (TAG m1) UID ALL 9\r\nm1 OK x\r\nm2 NO [NONEXISTENT] x\r\n")
+    play(
+        x,
+        together(x, [found, opened]),
+        b"* ESEARCH (TAG m1) UID ALL 9\r\nm1 OK x\r\nm2 NO [NONEXISTENT] x\r\n",
+    )
     assert list(found.result.uids) == [9]
     with pytest.raises(MailboxNotFound):
         _ = opened.result

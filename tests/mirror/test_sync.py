@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import itertools
 import re
 
 import pytest
@@ -21,7 +22,7 @@ from mirror_net import (
 )
 from mirror_support import mail
 from modseq import limits
-from modseq.client.errors import ClientError
+from modseq.client.errors import ClientError, ResponseTooLarge
 from modseq.mirror.errors import MirrorBusy, MirrorError
 from modseq.mirror.outbox import Outbox
 from server.serving import serving
@@ -116,7 +117,8 @@ def test_200_mailboxes_cost_one_list_and_one_select_for_each_that_changed(server
         assert len(selects) == 3
         assert all(b"QRESYNC" in line for line in selects)
         assert work(proxy).count("LIST") == 1
-        # AUTHENTICATE, ID with ENABLE or apart, LOGOUT; then LIST and one for each mailbox that changed.
+        # AUTHENTICATE, ID with ENABLE or apart, LOGOUT; then LIST and one for each mailbox that changed. What checks
+        # a mailbox travels with the EXAMINE of the next: only that of the last is a round trip of its own.
         begin_and_end = sum(
             each in {"AUTHENTICATE", "LOGIN", "ID", "ENABLE", "LOGOUT"} for each in proxy.commands
         )
@@ -124,6 +126,7 @@ def test_200_mailboxes_cost_one_list_and_one_select_for_each_that_changed(server
             assert set(work(proxy)) == {"LIST", "EXAMINE", "UID SEARCH", "UID FETCH"}
             assert work(proxy).count("UID SEARCH") <= 3 + 1
             assert work(proxy).count("UID FETCH") == 1  # that of the expunge, which carries no number
+            assert proxy.round_trips <= begin_and_end + 1 + 3 + 1
         else:
             assert work(proxy) == ["LIST", "EXAMINE", "EXAMINE", "EXAMINE"]
             assert proxy.round_trips <= begin_and_end + 1 + 3
@@ -131,6 +134,176 @@ def test_200_mailboxes_cost_one_list_and_one_select_for_each_that_changed(server
         asyncio.run(sync(replica, proxy.address, verify=verify))
         assert work(proxy) == ["LIST"]
         assert mirrored(replica) == account(server.address)
+
+
+@pytest.fixture
+def three(go, other, proxy):
+    """Three mailboxes that are current, of which flags have changed since."""
+    for name in ("B", "C"):
+        other.do("create", name)
+        for n in range(1, 6):
+            other.append(name, mail(f"{name} {n}"))
+    go()
+    for name in ("INBOX", "B", "C"):
+        other.store(name, "2:3", "+FLAGS (\\Flagged)")
+
+
+def opened(proxy):
+    """The names of the mailboxes that were opened, and `?` where one was checked."""
+    words = [line.split() for line in proxy.said]
+    steps = [
+        each[2].decode() if each[1] == b"EXAMINE" else "?"
+        for each in words
+        if each[1] == b"EXAMINE" or each[1:3] == [b"UID", b"SEARCH"]
+    ]
+    return [step for step, _ in itertools.groupby(steps)]
+
+
+def at(pattern, action, *, time=1):
+    """Do something when such a line of the server is about to be passed on for the n-th time."""
+    seen = itertools.count(1)
+
+    def tamper(line):
+        if re.search(pattern, line) and next(seen) == time:
+            return action(line) or [line]
+        return [line]
+
+    return tamper
+
+
+def test_a_mailbox_is_checked_while_the_next_is_opened(go, three, other, proxy):
+    report = go()
+    assert opened(proxy) == ["INBOX", "?", "B", "?", "C", "?"]
+    assert counts(report) == dict.fromkeys(("INBOX", "B", "C"), (0, 2, 0))
+
+
+def test_what_happens_meanwhile_is_told_of_its_own_mailbox(go, three, other, proxy):
+    """Events of the mailbox that is left and of the one that is opened come in one answer."""
+
+    def act(_):
+        # The first answer is on its way: INBOX is open, and about to be checked.
+        other.expunge("INBOX", "1,5")
+        other.store("B", "1", "+FLAGS ($later)")
+
+    proxy.tamper = at(rb"^m\d+ OK \[READ-ONLY\]", act)
+    report = go(right=False)
+    assert report.doubts == {}
+    assert opened(proxy) == ["INBOX", "?", "B", "?", "C", "?"]
+    assert [counts(report)[name] for name in ("INBOX", "B")] == [(0, 2, 2), (0, 3, 0)]
+    proxy.tamper = None
+    go()
+
+
+def test_a_flag_that_changes_meanwhile_is_asked_for(go, three, other, proxy):
+    proxy.tamper = at(rb"^m\d+ OK \[READ-ONLY\]", lambda _: other.store("INBOX", "4", "+FLAGS ($late)"))
+    report = go(right=False)
+    assert report.doubts == {}
+    assert opened(proxy)[:4] == ["INBOX", "?", "B", "INBOX"]
+    assert counts(report)["INBOX"] == (0, 3, 0)
+    proxy.tamper = None
+    go()
+    assert work(proxy) == ["LIST"]
+
+
+def test_a_check_that_fails_comes_back(go, three, other, proxy):
+    other.expunge("INBOX", "5")
+    proxy.tamper = at(rb"^\* 2 FETCH .*FLAGS", lambda _: [b"* OK lost"])
+    report = go()
+    assert opened(proxy) == ["INBOX", "?", "B", "INBOX", "?", "B", "?", "C", "?"]
+    assert counts(report)["INBOX"] == (0, 2, 1)
+    assert [outcome.name for outcome in report.outcomes] == ["INBOX", "B", "C"]
+
+
+def test_who_counts_wrong_stays_until_it_agrees(go, three, other, proxy):
+    other.expunge("INBOX", "5")
+    proxy.tamper = at(rb"^\* VANISHED", lambda _: [b"* OK lost"])
+    report = go()
+    assert opened(proxy) == ["INBOX", "?", "B", "?", "C", "?"]
+    assert counts(report)["INBOX"] == (0, 2, 1)
+
+
+def test_a_count_that_changes_with_the_last_answer_comes_back(go, three, other, proxy):
+    """Whatever is asked now would be asked of the next mailbox."""
+    proxy.tamper = at(rb"^\* ESEARCH", lambda line: [b"* 1 EXPUNGE", line])
+    report = go(right=False)
+    assert opened(proxy)[:4] == ["INBOX", "?", "B", "INBOX"]
+    assert report.doubts == {}
+    go()
+
+
+def test_what_the_next_mailbox_says_at_once_is_not_of_the_one_before(go, three, other, proxy):
+    """Both have a message with this UID."""
+
+    def act(line):
+        other.store("B", "4", "+FLAGS ($late)")
+        (told,) = other.uid("B", "FETCH", "4", "(FLAGS MODSEQ)")
+        return [line, b"* 4 FETCH " + told.removeprefix(b"4 ")]
+
+    proxy.tamper = at(rb"^m\d+ OK \[READ-ONLY\]", act, time=2)
+    report = go(right=False)
+    assert opened(proxy) == ["INBOX", "?", "B", "?", "C", "?"]
+    assert [counts(report)[name] for name in ("INBOX", "B")] == [(0, 2, 0), (0, 3, 0)]
+    go()
+
+
+def test_a_flag_that_was_asked_for_and_not_told_is_asked_for_again(go, three, proxy):
+    proxy.tamper = both(NO_CONDSTORE, at(rb"^\* 2 FETCH", lambda _: [b"* OK lost"]))
+    go()
+
+
+def test_without_closed_events_that_could_be_of_either_are_of_none(go, three, other, proxy):
+    def act(_):
+        other.expunge("INBOX", "1")
+
+    drop_closed = dropped(rb"^\* OK \[CLOSED")
+    first = at(rb"^m\d+ OK \[READ-ONLY\]", act)
+    proxy.tamper = both(first, drop_closed)
+    report = go(right=False)
+    assert report.doubts == {}
+    assert opened(proxy)[:4] == ["INBOX", "?", "B", "INBOX"]
+    proxy.tamper = drop_closed
+    go()
+
+
+def test_the_next_mailbox_is_gone(go, three, other, proxy):
+    proxy.tamper = at(rb"^m\d+ OK \[READ-ONLY\]", lambda _: other.do("delete", "B") and None)
+    report = go(right=False)
+    assert opened(proxy) == ["INBOX", "?", "B", "C", "?"]
+    assert report.notes == ["B: not opened: There is no such mailbox."]
+    assert counts(report) == dict.fromkeys(("INBOX", "C"), (0, 2, 0))
+    proxy.tamper = None
+    go()
+
+
+def test_the_next_mailbox_says_too_much(go, three, other, proxy, replica, monkeypatch):
+    other.store("B", "1:5", "+FLAGS ($many)")
+    monkeypatch.setattr("modseq.client.verbs.select.COLLECTED_MESSAGES_MAX", 4)
+    with pytest.raises(ResponseTooLarge):
+        go(right=False)
+    assert opened(proxy) == ["INBOX", "?", "B"]
+    assert [replica.mailbox(name).doubt is None for name in ("INBOX", "B", "C")] == [True, False, True]
+    go()
+
+
+def test_new_messages_whose_bodies_are_not_wanted_keep_nobody(go, three, other, proxy, replica):
+    replica.configure(bodies="none")
+    other.append("INBOX", mail("new"))
+    go()
+    assert opened(proxy) == ["INBOX", "?", "B", "?", "C", "?"]
+    # What every session begins and ends with; then LIST, INBOX, its new message, two together twice, and the last check.
+    assert proxy.round_trips <= 4 + 1 + 1 + 1 + 2 + 1
+
+
+def test_new_messages_keep_us_until_their_bodies_are_there(go, three, other, proxy, replica):
+    replica.configure(bodies="all")
+    go()
+    other.append("INBOX", mail("new"))
+    other.store("B", "1", "+FLAGS ($x)")
+    go()
+    assert opened(proxy) == ["INBOX", "?", "B", "?"]
+    assert proxy.said.index(next(line for line in proxy.said if b"BODY.PEEK[]" in line)) < proxy.said.index(
+        next(line for line in proxy.said if b"EXAMINE B" in line)
+    )
 
 
 def _change(other):

@@ -79,7 +79,14 @@ TAMPERS = {
     "HIGHESTMODSEQ inflated everywhere": numbers(ANY_NUMBER, lambda mod_seq: mod_seq + 1_000),
     "HIGHESTMODSEQ a little higher everywhere": numbers(ANY_NUMBER, lambda mod_seq: mod_seq + 3),
     "HIGHESTMODSEQ the same for ever": numbers(ANY_NUMBER, lambda _: 4_000),
+    "CLOSED dropped": dropped(rb"^\* OK \[CLOSED"),
+    "CLOSED too late": lambda line: (
+        [] if b"[CLOSED]" in line else [line, b"* OK [CLOSED] x"] if b"[UIDNEXT" in line else [line]
+    ),
 }
+
+
+MAILBOXES = ("INBOX", "Archive", "Work")
 
 
 class Bed:
@@ -102,21 +109,27 @@ class Bed:
             return False
         assert mirrored(self.replica) == account(self.server.address)
         # A number above the true one would let an edit overwrite what it never saw; one below costs a refusal.
-        true = self.mod_seqs()
-        for each in self.replica.messages(self.replica.mailbox("INBOX").mailbox_id):
-            assert each.mod_seq <= true[each.uid]
+        for mailbox in MAILBOXES:
+            true = self.mod_seqs(mailbox)
+            for each in self.replica.messages(self.replica.mailbox(mailbox).mailbox_id):
+                assert each.mod_seq <= true[each.uid]
         return True
 
-    def mod_seqs(self) -> dict[int, int]:
-        lines = self.other.uid("INBOX", "FETCH", "1:*", "(UID MODSEQ)")
+    def mod_seqs(self, mailbox: str) -> dict[int, int]:
+        lines = self.other.uid(mailbox, "FETCH", "1:*", "(UID MODSEQ)")
         return {
             int(uid): int(mod_seq)
             for uid, mod_seq in re.findall(rb"UID (\d+) MODSEQ \((\d+)", b" ".join(lines))
         }
 
     def change(self, step: int) -> None:
-        """Let somebody else change the mailbox, each time another way."""
+        """Let somebody else change the mailboxes, each time another way."""
         other = self.other
+        # The checks of these travel together with the opening of the one behind.
+        for place, mailbox in enumerate(MAILBOXES[1:]):
+            other.store(mailbox, "4,7", f"{'-+'[step % 2]}FLAGS (\\Flagged $s{step})")
+            if (step + place) % 2:
+                other.expunge(mailbox, f"{other.uids(mailbox)[-2]}")
         if step % 3 == 0:
             other.store("INBOX", "2,11", "+FLAGS (\\Flagged)")
             other.store("INBOX", "12", "+FLAGS ($work)")
@@ -135,6 +148,10 @@ def bed(replica):
         for n in range(1, 21):
             # Neighbours have the same flags and different sizes.
             other.append("INBOX", mail(f"letter {n}", "x" * n), "\\Seen" if n // 4 % 2 else "$old")
+        for mailbox in MAILBOXES[1:]:
+            other.do("create", mailbox)
+            for n in range(1, 15):
+                other.append(mailbox, mail(f"{mailbox} {n}", "y" * n), "\\Seen" if n // 4 % 2 else "$old")
         yield Bed(server, proxy, other, replica)
 
 

@@ -7,6 +7,7 @@ run goes on from; `Report.doubts` says what may not be right.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 
 from modseq.client import Client
@@ -14,7 +15,7 @@ from modseq.client.errors import CommandRefused, MailboxNotFound
 from modseq.mirror.bodies import fetch_bodies, wanted_bodies
 from modseq.mirror.errors import MirrorError
 from modseq.mirror.listing import Listed, Listing, looks_unchanged, reconcile
-from modseq.mirror.mailbox_sync import MailboxSync, Outcome
+from modseq.mirror.mailbox_sync import ComeBack, MailboxSync, Outcome
 from modseq.mirror.progress import NoProgress, Progress
 from modseq.mirror.push import Push, Pushed
 from modseq.mirror.records import Applied, MailboxRow
@@ -98,8 +99,7 @@ class _Run:
         ]
         report.unchanged = len(report.listing.wanted) - len(due)
         self._progress.expect("messages", sum(_growth(each) for each in due))
-        for each in due:
-            await self._one(each.row)
+        await self._all([each.row for each in due])
         await self._bodies()
         replica.drop_unused_content()
         if not report.doubts:
@@ -114,11 +114,34 @@ class _Run:
             items.append("MAILBOXID")
         return tuple(items)
 
-    async def _one(self, row: MailboxRow) -> None:
+    async def _all(self, rows: list[MailboxRow]) -> None:
+        """Bring mailboxes up to date one after the other; where it can be, the next is opened while one is checked."""
+        current: MailboxSync | None = None
+        for row, next_row in itertools.zip_longest(rows, rows[1:]):
+            following = None if next_row is None else self._work_on(next_row)
+            await self._one(current or self._work_on(row), following)
+            current = following if following is not None and following.is_opened_ahead else None
+
+    def _work_on(self, row: MailboxRow) -> MailboxSync:
+        return MailboxSync(
+            self._replica,
+            self._client,
+            row,
+            verify=self._verify,
+            needs_bodies=self._replica.settings().bodies != "none",
+            progress=self._progress,
+        )
+
+    async def _one(self, sync: MailboxSync, following: MailboxSync | None) -> None:
         """Bring one mailbox up to date, with the bodies of its new messages if they are few."""
-        sync = MailboxSync(self._replica, self._client, row, verify=self._verify, progress=self._progress)
+        row = sync.row
         try:
-            outcome = await sync.run()
+            try:
+                outcome = await sync.run(following)
+            except ComeBack:
+                assert following is not None
+                following.forget_opening()
+                outcome = await self._work_on(row).run()
         except MailboxNotFound as error:
             # Deleted since LIST: the next one tells.
             self._report.notes.append(f"{row.name}: not opened: {error.text}")
@@ -130,7 +153,7 @@ class _Run:
             self._report.outcomes.append(Outcome(row.name, Applied(), doubt))
             return
         self._report.outcomes.append(outcome)
-        if row.is_complete:
+        if row.is_complete and not (following is not None and following.is_opened_ahead):
             await self._bodies_of(row)
 
     async def _bodies(self) -> None:
