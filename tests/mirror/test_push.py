@@ -199,6 +199,27 @@ def test_a_message_that_is_gone(go, outbox, inbox, other):
     assert report.pushed.done == ["INBOX 3: delete (it was gone already)"]
 
 
+@pytest.mark.parametrize("tamper", [None, NO_CONDSTORE], ids=["numbers", "no numbers"])
+def test_nothing_waits_behind_an_edit_of_a_message_that_is_gone(go, outbox, inbox, other, proxy, tamper):
+    outbox.change_flags(inbox, 1, add=["\\Flagged"])
+    outbox.change_flags(inbox, 1, add=["$later"])
+    outbox.move(inbox, 1, "Archive")
+    # A command whose answer was lost; what is not yet under way would make room for the deletion.
+    outbox.begin(outbox.change_flags(inbox, 2, add=["\\Flagged"]))
+    outbox.delete(inbox, 2)
+    other.expunge("INBOX", "1:2")
+    proxy.tamper = tamper
+    report = go()
+    assert {(edit.uid, edit.kind, edit.sides["theirs"]) for edit in report.pushed.conflicts} == {
+        (1, "flags", "gone"),
+        (1, "move", "gone"),
+        (2, "flags", "gone"),
+    }
+    assert report.pushed.done == ["INBOX 2: delete (it was gone already)"]
+    assert [edit.state for edit in outbox.edits()] == ["conflict"] * len(report.pushed.conflicts)
+    assert report.pushed.notes == []
+
+
 def test_a_target_that_is_gone(go, place, replica, outbox, inbox, other):
     outbox.move(inbox, 2, "Archive")
     outbox.append("Archive", mail("draft"))

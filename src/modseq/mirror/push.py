@@ -106,6 +106,17 @@ class Push:
     def _conflict(self, edit: Edit, reason: str, theirs: str) -> None:
         self._pushed.conflicts.append(self._outbox.conflict(edit, reason, theirs))
 
+    def _gone(self, edit: Edit) -> None:
+        """Keep an edit of a message that is gone as a conflict; those behind it need not wait for a decision."""
+        assert edit.mailbox_id is not None
+        for each in self._outbox.of_message(edit.mailbox_id, edit.uid):
+            if each.edit_id != edit.edit_id and each.state != "waiting":
+                continue
+            if each.kind == "delete":
+                self._settle(each, f"{each.describe()} (it was gone already)")
+            else:
+                self._conflict(each, "the message is gone", "gone")
+
     # --- appends ---
 
     async def _append(self, edit: Edit) -> None:
@@ -229,7 +240,7 @@ class Push:
                 flags, mod_seq = await self._now(edit.uid, stored)
                 self._judge(edit, flags, mod_seq)
             else:
-                self._conflict(edit, "the message is gone", "gone")
+                self._gone(edit)
         for edit in edits:
             if not self._has_numbers(edit):
                 await self._store_unconditionally(edit)
@@ -238,7 +249,7 @@ class Push:
         """Set and remove single flags where the server keeps no numbers: others keep theirs."""
         flags, _ = await self._now(edit.uid, None)
         if flags is None:
-            self._conflict(edit, "the message is gone", "gone")
+            self._gone(edit)
             return
         try:
             if edit.add_flags:
@@ -277,7 +288,7 @@ class Push:
     def _judge(self, edit: Edit, flags: frozenset[str] | None, mod_seq: int) -> None:
         """Decide what a refused edit of flags means."""
         if flags is None:
-            self._conflict(edit, "the message is gone", "gone")
+            self._gone(edit)
             return
         if agrees(edit, flags):
             self._settle(edit, f"{edit.describe()} (it was so already)")
@@ -352,7 +363,7 @@ class Push:
             present = (await self._client.search(f"UID {_set_of(edits)}")).uids
             for edit in edits:
                 if edit.uid not in present:
-                    self._conflict(edit, "the message is gone", "gone")
+                    self._gone(edit)
             here = [edit for edit in edits if edit.uid in present]
             if here:
                 await self._move(here, target)
