@@ -3,7 +3,7 @@
     python bench/huge.py [--messages 1000000] [--data DIR]
 
 Starts `modseq serve` on an empty store in a temporary folder and fills a mailbox. One session then changes
-the flags of all messages, copies, moves and expunges them; beside it one session sends NOOP and another
+the flags of all messages, copies, moves, expunges and renames them; beside it one session sends NOOP and another
 STORE in another mailbox of the same account, every few milliseconds, answered or not, until two seconds
 after the huge command, while what it did is folded. Sync is on.
 """
@@ -87,7 +87,7 @@ async def measure(place: Path, messages: int) -> None:
         ground = Ground(peer, Sizes(1.0, 1000, 1000, messages))
         small, big = await ground.filled(1000), await ground.filled(messages, name="big")
         worker, noop, store = await ground.connections("huge", 3)
-        await noop.do(b"SELECT INBOX")
+        await noop.do(b"SELECT " + small)
         await store.do(b"SELECT " + small)
         await worker.do(b"CREATE moved")
         steps = (
@@ -99,6 +99,7 @@ async def measure(place: Path, messages: int) -> None:
                 [b"SELECT " + big, b"STORE 1:%d +FLAGS.SILENT (\\Deleted)" % messages],
                 b"EXPUNGE",
             ),
+            ("RENAME INBOX", [b"STORE 1:* -FLAGS.SILENT (\\Deleted)", b"COPY 1:* INBOX"], b"RENAME INBOX moved/on"),
         )
         print(f"{time.strftime('%Y-%m-%d')}, {machine()}; {messages:,} messages")
         print("| work | to tagged OK | NOOP median / p99 / max, ms | STORE median / p99 / max, ms |")

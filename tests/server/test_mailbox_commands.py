@@ -1,5 +1,9 @@
 """CREATE, DELETE, RENAME, SUBSCRIBE, STATUS, NAMESPACE over the wire."""
 
+import pytest
+
+from modseq.core.mailbox_operations import RenameMailbox
+
 
 def test_create_gives_an_object_id_and_makes_parents(talk):
     talk.run("""
@@ -92,6 +96,59 @@ def test_rename_of_inbox_leaves_an_inbox(talk):
         C: c STATUS Old (MESSAGES)
         S: * STATUS Old (MESSAGES 0)
         S: c OK
+    """)
+
+
+@pytest.fixture
+def three(talk):
+    """Three messages in INBOX."""
+    talk.run("C: m APPEND INBOX {{m}} {{m}} {{m}}\nS: m OK", m=b"Subject: x\r\n\r\nx\r\n")
+
+
+@pytest.mark.parametrize("huge", [1, 9], ids=["huge", "small"])
+def test_rename_of_inbox_moves_its_messages(talk, three, monkeypatch, huge):
+    monkeypatch.setattr("modseq.server.commands.mailbox.HUGE_OPERATION_MESSAGES_MIN", huge)
+    talk.run(r"""
+        C: s SELECT INBOX
+        S: s OK
+        C: a STORE 2 +FLAGS.SILENT (\Seen $Work)
+        S: a OK
+        C: b RENAME inbox Old/There
+        S: * 1 EXPUNGE
+        S: * 1 EXPUNGE
+        S: * 1 EXPUNGE
+        S: b OK
+        C: c EXAMINE Old/There
+        S: * 3 EXISTS
+        S: c OK
+        C: d FETCH 2 (FLAGS)
+        S: * 2 FETCH (FLAGS (\Recent \Seen $Work))
+        S: d OK
+        C: e RENAME INBOX Old
+        S: e NO [ALREADYEXISTS]
+        C: f STATUS INBOX (MESSAGES)
+        S: * STATUS INBOX (MESSAGES 0)
+        S: f OK
+    """)
+
+
+def test_a_huge_inbox_whose_new_place_is_gone_again_stays_as_it_was(talk, three, monkeypatch):
+    """Between the commit that makes the mailbox and the one that fills it others may do what they like."""
+    whole = RenameMailbox.apply
+
+    def apply(self, draft):
+        target = whole(self, draft)
+        draft.delete(target)
+        return target
+
+    monkeypatch.setattr("modseq.server.commands.mailbox.HUGE_OPERATION_MESSAGES_MIN", 1)
+    monkeypatch.setattr(RenameMailbox, "apply", apply)
+    talk.run("""
+        C: a RENAME INBOX Old
+        S: a NO [NONEXISTENT]
+        C: b STATUS INBOX (MESSAGES)
+        S: * STATUS INBOX (MESSAGES 3)
+        S: b OK
     """)
 
 

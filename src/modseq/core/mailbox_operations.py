@@ -112,7 +112,8 @@ class DeleteMailbox(_Listing):
 class RenameMailbox:
     """Give a mailbox and all below it another name; renaming INBOX moves its messages out instead.
 
-    A renamed mailbox keeps its number, UIDVALIDITY, UIDs and mod-sequences.
+    A renamed mailbox keeps its number, UIDVALIDITY, UIDs and mod-sequences. With ``leaves_messages`` those of
+    INBOX stay for now: only the mailbox for them is made, and whoever asked moves them as any other messages.
 
     RFC: 3501 section 6.3.5
     """
@@ -120,6 +121,7 @@ class RenameMailbox:
     old: str
     new: str
     inbox_id: int | None = None
+    leaves_messages: bool = False
 
     def mailbox_ids(self) -> Sequence[int]:
         """Return INBOX where it is the one renamed."""
@@ -129,8 +131,11 @@ class RenameMailbox:
         """Nothing to do ahead."""
         return iter(())
 
-    def apply(self, draft: AccountDraft) -> None:
-        """Rename; raises MailboxNotFound, MailboxExists, InvalidMailboxName, LimitReached."""
+    def apply(self, draft: AccountDraft) -> MailboxMeta | None:
+        """Rename; return the mailbox that was made for the messages of INBOX.
+
+        Raises MailboxNotFound, MailboxExists, InvalidMailboxName, LimitReached.
+        """
         old, new = checked_name(self.old), checked_name(self.new)
         mailboxes = draft.account.mailboxes
         if old not in mailboxes and not draft.account.has_children(old):
@@ -138,8 +143,7 @@ class RenameMailbox:
         if new in mailboxes or draft.account.has_children(new):
             raise MailboxExists("There is a mailbox of the new name already.")
         if old == INBOX:
-            self._empty_inbox(draft, new)
-            return
+            return self._empty_inbox(draft, new)
         if new.startswith(old + DELIMITER):
             raise InvalidMailboxName("A mailbox cannot be moved below itself.")
         prefix = old + DELIMITER
@@ -152,15 +156,17 @@ class RenameMailbox:
                 renamed[name] = meta
         draft.relist(renamed)
         _create_parents(draft, new)
+        return None
 
-    @staticmethod
-    def _empty_inbox(draft: AccountDraft, new: str) -> None:
+    def _empty_inbox(self, draft: AccountDraft, new: str) -> MailboxMeta:
         inbox = draft.account.find(INBOX)
         state = draft.mailbox(inbox.mailbox_id)
         _create_parents(draft, new)
         target = draft.create(new, None)
-        everything = state.index.to_numset()
-        Transfer(inbox.mailbox_id, everything, target.mailbox_id, move=True).apply(draft)
+        if not self.leaves_messages:
+            everything = state.index.to_numset()
+            Transfer(inbox.mailbox_id, everything, target.mailbox_id, move=True).apply(draft)
+        return target
 
 
 @dataclass(slots=True)

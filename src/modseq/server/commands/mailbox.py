@@ -20,6 +20,8 @@ from modseq.core.mailbox_operations import (
     Unsubscribe,
     checked_name,
 )
+from modseq.core.operations import Transfer
+from modseq.limits import HUGE_OPERATION_MESSAGES_MIN
 from modseq.server import listing
 from modseq.server.object_ids import mailbox_object_id
 from modseq.server.registry import AFTER_LOGIN, advertise, command
@@ -32,6 +34,7 @@ from modseq.wire.values import Command
 
 if TYPE_CHECKING:
     from modseq.server.session import Session
+    from modseq.storage.base import Account
 
 SPECIAL_USES = frozenset({"\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"})
 r"""Uses that a mailbox may be created for: \All and \Flagged are for virtual mailboxes."""
@@ -101,9 +104,28 @@ async def rename(session: Session, command: Command) -> Reply:
     assert isinstance(args, values.Rename)
     account = session.account
     assert account is not None
-    inbox_id = account.listing().find(INBOX).mailbox_id if checked_name(args.old) == INBOX else None
-    await account.commit(RenameMailbox(args.old, args.new, inbox_id))
+    if checked_name(args.old) == INBOX:
+        await _rename_inbox(account, args)
+    else:
+        await account.commit(RenameMailbox(args.old, args.new))
     return ok("Renamed")
+
+
+async def _rename_inbox(account: Account, args: values.Rename) -> None:
+    """
+    Move the messages of INBOX to a new mailbox.
+
+    RFC: 3501 section 6.3.5
+    Chosen: many messages take a commit of their own after the one that makes the mailbox, because a move works in slices
+    and keeps nobody waiting. If that fails, INBOX is as it was and the new mailbox stays: others may use it by now.
+    """
+    inbox_id = account.listing().find(INBOX).mailbox_id
+    messages = (await account.mailbox(inbox_id)).index.to_numset()
+    is_huge = len(messages) >= HUGE_OPERATION_MESSAGES_MIN
+    target = await account.commit(RenameMailbox(args.old, args.new, inbox_id, leaves_messages=is_huge))
+    if is_huge:
+        assert target is not None
+        await account.commit(Transfer(inbox_id, messages, target.mailbox_id, move=True))
 
 
 @command("SUBSCRIBE", family="mailbox", states=AFTER_LOGIN, rfc="3501 section 6.3.6")
