@@ -76,6 +76,25 @@ def test_a_good_conversation_breaks_none():
 
 
 @pytest.mark.parametrize(
+    ("store", "told", "reply"),
+    [
+        ("+FLAGS.SILENT", "* 1 FETCH (UID 2 MODSEQ (8))\nS: * OK [HIGHESTMODSEQ 7]", "OK [MODIFIED 3]"),
+        ("+FLAGS.SILENT", "* 1 FETCH (UID 2 MODSEQ (8))", "OK [HIGHESTMODSEQ 8]"),
+        ("+FLAGS.SILENT", "* OK [HIGHESTMODSEQ 8]\nS: * 1 FETCH (UID 2 MODSEQ (8))", "OK [MODIFIED 3]"),
+        (
+            "+FLAGS.SILENT",
+            "* 1 FETCH (UID 2 FLAGS (x) MODSEQ (8))\nS: * OK [HIGHESTMODSEQ 8]",
+            "OK [MODIFIED 3]",
+        ),
+        ("+FLAGS", "* 1 FETCH (UID 2 MODSEQ (8))\nS: * OK [HIGHESTMODSEQ 8]", "OK [MODIFIED 3]"),
+    ],
+)
+def test_a_number_that_covers_nothing_silent_is_good(store, told, reply):
+    said = f"C: a STORE 1:3 (UNCHANGEDSINCE 5) {store} (x)\nS: {told}\nS: a {reply}\nC: b NOOP\n"
+    assert not broken(OPENED + said + "S: * OK [HIGHESTMODSEQ 9]\nS: b OK")
+
+
+@pytest.mark.parametrize(
     ("law", "text"),
     [
         (laws.NO_EXPUNGE, OPENED + "C: a NOOP\nS: * 1 EXPUNGE\nS: a OK"),
@@ -103,6 +122,12 @@ def test_a_good_conversation_breaks_none():
         ),
         (laws.LISTED, OPENED + "C: a NOOP\nS: * VANISHED\nS: a OK"),
         (laws.LISTED, OPENED + "C: a NOOP\nS: * VANISHED 2:*\nS: a OK"),
+        (
+            laws.COVERED,
+            OPENED
+            + "C: a STORE 1:3 (UNCHANGEDSINCE 5) +FLAGS.SILENT (x)\nS: * 1 FETCH (UID 2 MODSEQ (8))\n"
+            + "S: * OK [HIGHESTMODSEQ 8]\nS: a OK [MODIFIED 3]",
+        ),
         (laws.ANNOUNCED, "C: s SELECT box (CONDSTORE)\nS: * 3 EXISTS\nS: s OK"),
         (laws.ANNOUNCED, OPENED + "C: a SELECT other\nS: * 0 EXISTS\nS: a OK"),
     ],

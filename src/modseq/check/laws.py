@@ -76,7 +76,14 @@ ANNOUNCED = Law(
     "One of these two response codes MUST be returned in an OK untagged response for any successful SELECT/EXAMINE command "
     "issued after a CONDSTORE enabling command.",
 )
-LAWS = (NO_EXPUNGE, NO_VANISHED, WITHHELD, COUNTS, POSITIVE, RISING, LISTED, ANNOUNCED)
+COVERED = Law(
+    "HIGHESTMODSEQ ahead of the reply to a silent STORE does not cover it",
+    "3.2",
+    "A server implementing QRESYNC MUST send untagged events to a client in a way that the client doesn't lose any changes "
+    "in case of connectivity loss.",
+    "QRESYNC",
+)
+LAWS = (NO_EXPUNGE, NO_VANISHED, WITHHELD, COUNTS, POSITIVE, RISING, LISTED, ANNOUNCED, COVERED)
 
 
 @dataclass
@@ -91,6 +98,10 @@ class _Session:
     told_number: bool = False
     count: int | None = None
     mod_seqs: dict[str, int] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
+    bare: dict[str, int] = field(default_factory=dict)
+    """Messages told with a number and without flags while a silent STORE runs: who sent it changes its own copy when
+    the tagged reply has come."""
 
     def command(self, text: str) -> None:
         """Note what the client sends."""
@@ -99,6 +110,8 @@ class _Session:
             return
         name = " ".join(words[1:3]).upper() if words[1].upper() == "UID" else words[1].upper()
         self.running[words[0]] = name
+        if name in ("STORE", "UID STORE") and ".SILENT" in text.upper():
+            self.silent.add(words[0])
         if name in _OPENS:
             self.is_opening, self.told_number = True, False
             self.is_aware |= "CONDSTORE" in text.upper() or "QRESYNC" in text.upper()
@@ -107,6 +120,9 @@ class _Session:
         """Hold one response against the laws."""
         if came.tag in self.running:
             self._finished(self.running.pop(came.tag), came)
+            self.silent.discard(came.tag)
+            if not self.silent:
+                self.bare.clear()
         if came.is_status:
             self._code(came)
         elif came.name == "ENABLED":
@@ -135,8 +151,11 @@ class _Session:
         name = str(came.code[0]).upper()
         if name in ("HIGHESTMODSEQ", "NOMODSEQ"):
             self.told_number = True
-        if name == "HIGHESTMODSEQ" and (len(came.code) < 2 or not _is_mod_seq(str(came.code[1]))):
-            self.breach(POSITIVE)
+        if name == "HIGHESTMODSEQ":
+            if len(came.code) < 2 or not _is_mod_seq(str(came.code[1])):
+                self.breach(POSITIVE)
+            elif came.tag == "*" and any(number <= int(str(came.code[1])) for number in self.bare.values()):
+                self.breach(COVERED)
         if name == "CLOSED":
             self.count = None
 
@@ -179,6 +198,9 @@ class _Session:
             if int(mod_seq) < self.mod_seqs.get(uid, 0):
                 self.breach(RISING)
             self.mod_seqs[uid] = int(mod_seq)
+            self.bare.pop(uid, None)
+            if self.silent and "QRESYNC" in self.enabled and "FLAGS" not in items:
+                self.bare[uid] = int(mod_seq)
 
 
 def _is_mod_seq(text: str) -> bool:
