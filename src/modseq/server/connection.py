@@ -31,6 +31,8 @@ from modseq.wire.messages import status_response
 
 _log = logging.getLogger(__name__)
 _LOOK_AGAIN_SECONDS = 0.01
+_ROUNDS_UNTIL_MADE = 4
+"""Rounds of the event loop, with one to spare, from accepting a connection until its protocol knows of it."""
 
 
 class Doorman:
@@ -121,6 +123,8 @@ class Doorman:
 
     async def send_home(self, reason: str, seconds_max: float) -> None:
         """Say BYE to everybody, behind their running commands; after `seconds_max` break off the rest."""
+        for _ in range(_ROUNDS_UNTIL_MADE):
+            await asyncio.sleep(0)
         for connection in list(self.connections):
             connection.cut(reason)
         deadline = clock.monotonic_seconds() + seconds_max
@@ -129,9 +133,13 @@ class Doorman:
         ):
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         await self.service.finish_background()
-        for connection in list(self.connections):
-            connection.break_off()
-        while self.connections:  # noqa: ASYNC110 -- asyncio reports the last losses in its next rounds
+        broken_off: set[Connection] = set()
+        while (
+            self.connections
+        ):  # asyncio reports the last losses, and perhaps a last arrival, in its next rounds
+            for connection in self.connections - broken_off:
+                connection.break_off()
+                broken_off.add(connection)
             await asyncio.sleep(0)
 
 

@@ -56,11 +56,15 @@ class Listener:
         self._bound.listen(LISTEN_BACKLOG)
 
     def stop(self) -> None:
-        """Accept no more; open connections go on."""
-        if self._server is not None:
-            self._server.close()
-        else:
+        """Accept no more; open connections go on. The socket is closed in the loop's next round."""
+        if self._server is None:
             self._bound.close()
+            return
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, asyncio.BaseEventLoop):
+            # A server that is closed drops, open, what it has accepted in this round and not yet handed on.
+            loop.remove_reader(self._bound)
+        loop.call_soon(self._server.close)
 
 
 def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
