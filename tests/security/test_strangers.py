@@ -34,7 +34,10 @@ def trickle(peer, octets, *, pause=0.05, seconds_max=5.0):
             peer.socket.send(bytes([octet]))
         peer.socket.settimeout(pause)
         with contextlib.suppress(TimeoutError):
-            piece = peer.socket.recv(4096)
+            try:
+                piece = peer.socket.recv(4096)
+            except ConnectionResetError:
+                return said  # Closed with an octet of ours unread: the kernel says so with RST.
             said += piece
             if not piece:
                 return said
