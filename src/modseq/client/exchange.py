@@ -391,7 +391,11 @@ class Exchange:
             self._untagged(message)
 
     def _takers(self) -> list[Collector]:
-        """Return who is asked about an untagged response, in this order."""
+        """
+        Return who is asked about an untagged response, in this order.
+
+        RFC: 3501 section 5.5
+        """
         takers = []
         for place, each in enumerate(self.running):
             if place and each.opens_mailbox:

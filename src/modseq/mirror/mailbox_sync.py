@@ -144,10 +144,9 @@ class MailboxSync:
 
     def _state(self) -> SyncState | None:
         """Return where to go on from. After a doubt nowhere: everything is read again, so changes need not be told."""
-        row = self._row
-        if row.uid_validity and row.mod_seq and row.doubt is None and "QRESYNC" in self._client.enabled:
-            return SyncState(row.uid_validity, row.mod_seq, self._learned.known)
-        return None
+        if not self.can_be_opened_ahead:
+            return None
+        return SyncState(self._row.uid_validity, self._row.mod_seq, self._learned.known)
 
     def _forget(self, *, lasts: bool) -> None:
         """Begin anew: the UIDs of the copy mean nothing any more."""
@@ -181,8 +180,14 @@ class MailboxSync:
 
     @property
     def can_be_opened_ahead(self) -> bool:
-        """Whether the server says where its answer begins (CLOSED), and the answer is probably short."""
-        return self._state() is not None
+        """
+        Whether QRESYNC goes on from the copy: its answer is probably short, and the server says where it begins.
+
+        RFC: 7162 section 3.2.11
+        """
+        row = self._row
+        is_known = bool(row.uid_validity and row.mod_seq) and row.doubt is None
+        return is_known and "QRESYNC" in self._client.enabled
 
     def open_ahead(self, batch: Pipeline) -> None:
         """Open the mailbox behind the commands of a pipeline, which are about another one."""

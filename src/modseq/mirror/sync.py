@@ -80,6 +80,7 @@ class _Run:
         self._verify = verify
         self._progress = progress
         self._report = Report()
+        self._needs_bodies = replica.settings().bodies != "none"
 
     async def run(self, *, push: bool) -> Report:
         replica, report = self._replica, self._report
@@ -116,11 +117,11 @@ class _Run:
 
     async def _all(self, rows: list[MailboxRow]) -> None:
         """Bring mailboxes up to date one after the other; where it can be, the next is opened while one is checked."""
-        current: MailboxSync | None = None
+        following: MailboxSync | None = None
         for row, next_row in itertools.zip_longest(rows, rows[1:]):
+            current = following or self._work_on(row)
             following = None if next_row is None else self._work_on(next_row)
-            await self._one(current or self._work_on(row), following)
-            current = following if following is not None and following.is_opened_ahead else None
+            await self._one(current, following)
 
     def _work_on(self, row: MailboxRow) -> MailboxSync:
         return MailboxSync(
@@ -128,7 +129,7 @@ class _Run:
             self._client,
             row,
             verify=self._verify,
-            needs_bodies=self._replica.settings().bodies != "none",
+            needs_bodies=self._needs_bodies,
             progress=self._progress,
         )
 

@@ -134,9 +134,8 @@ class Doorman:
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         await self.service.finish_background()
         broken_off: set[Connection] = set()
-        while (
-            self.connections
-        ):  # asyncio reports the last losses, and perhaps a last arrival, in its next rounds
+        # asyncio reports the last losses, and perhaps a last arrival, in its next rounds.
+        while self.connections:
             for connection in self.connections - broken_off:
                 connection.break_off()
                 broken_off.add(connection)

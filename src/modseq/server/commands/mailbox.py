@@ -120,12 +120,12 @@ async def _rename_inbox(account: Account, args: values.Rename) -> None:
     and keeps nobody waiting. If that fails, INBOX is as it was and the new mailbox stays: others may use it by now.
     """
     inbox_id = account.listing().find(INBOX).mailbox_id
-    messages = (await account.mailbox(inbox_id)).index.to_numset()
-    is_huge = len(messages) >= HUGE_OPERATION_MESSAGES_MIN
+    inbox = await account.mailbox(inbox_id)
+    is_huge = inbox.exists >= HUGE_OPERATION_MESSAGES_MIN
     target = await account.commit(RenameMailbox(args.old, args.new, inbox_id, leaves_messages=is_huge))
     if is_huge:
         assert target is not None
-        await account.commit(Transfer(inbox_id, messages, target.mailbox_id, move=True))
+        await account.commit(Transfer(inbox_id, inbox.index.to_numset(), target.mailbox_id, move=True))
 
 
 @command("SUBSCRIBE", family="mailbox", states=AFTER_LOGIN, rfc="3501 section 6.3.6")
